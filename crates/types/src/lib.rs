@@ -1,0 +1,34 @@
+//! The vocabulary of Sanntid: ids, time, values, schema, commands and error codes.
+//!
+//! Owns the words that every other crate speaks (`docs/GLOSSARY.md`) and their parsing: a value of
+//! one of these types is valid by construction.
+//! Must not do I/O, read a clock, or know how anything is stored or sent.
+
+mod activity;
+mod edm;
+mod error;
+mod id;
+mod instant;
+mod literal;
+mod manifest;
+mod number;
+mod row;
+mod scalar;
+mod schema;
+mod settings;
+
+pub use activity::{ActivityConfig, ActivityState, Relationship, UnifiedActivity};
+pub use edm::EdmType;
+pub use error::{Detail, Error, ErrorCode, Result, Retry};
+pub use id::{
+    ActivityId, CallerName, EntityName, Generation, Incarnation, InstanceId, JobId, Position,
+    ProfileId, SnapshotId, TableId,
+};
+pub use instant::{Clock, Instant};
+pub use literal::{Literal, LiteralError, scalar_of};
+pub use manifest::{CUSTOMER, Manifest, ManifestAttribute, ManifestEntity, UNIFIED_ACTIVITY};
+pub use number::Number;
+pub use row::{Row, RowBuilder};
+pub use scalar::Scalar;
+pub use schema::{AlternateKey, Attribute, AttributeRole, EntitySchema, EntityType};
+pub use settings::{RefreshClears, Settings};
