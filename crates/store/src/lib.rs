@@ -1,0 +1,30 @@
+//! Owns durable storage: an ordered key-value contract, its durable and in-memory implementations.
+//!
+//! Must not decide anything about profiles or events, and must not be asynchronous.
+//!
+//! *Invariant:* a commit is synced before anyone can see it.
+//! *Invariant:* after a failed write nothing is accepted until the files have been re-read, and
+//! whatever is readable then is durable.
+//! *Invariant:* there is no space, file or thread per tenant, and no thread of this crate's own.
+
+mod config;
+mod error;
+mod faulty_kv;
+mod files;
+mod fjall_kv;
+mod fjall_open;
+mod gate;
+mod kv;
+mod memory_kv;
+mod reclaim;
+
+pub use config::Config;
+pub use error::{Error, Result};
+pub use faulty_kv::{Fault, FaultyKv};
+pub use fjall_kv::FjallKv;
+pub use kv::{
+    Entries, Epoch, Health, KEY_BYTES_MAX, Kv, Op, Order, Progress, Snapshot, Space, WriteBatch,
+    prefix_end,
+};
+pub use memory_kv::MemoryKv;
+pub use reclaim::{Fate, Reclaim};
