@@ -1,0 +1,87 @@
+//! The ports through which the core sees stored state and hands out decisions.
+//! Owns the traits; stores and test models implement them.
+
+use sanntid_types::{ActivityId, Instant, ProfileId, Row, TableId};
+
+use crate::overlay::Overlay;
+use crate::record::{ActivityIdentity, Owner, Record, SourceActivity, StoredActivity};
+
+/// Says why stored state can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ViewError {
+    #[error("the store can't be read at present: {0}")]
+    Unavailable(String),
+    #[error("stored data is corrupt: {0}")]
+    Corrupt(String),
+}
+
+/// Reads one instance's state as of one moment.
+///
+/// Invariant: all answers of one `View` belong to the same moment; on the write path they include
+/// what was decided before in the same batch.
+pub trait View {
+    /// One row of the entity `Customer`.
+    fn profile(&self, table: TableId, id: &ProfileId) -> Result<Option<Row>, ViewError>;
+
+    /// The profile that holds `key` in the alternate key `entity` (`{dataSource}_{entity}`).
+    fn resolve_key(
+        &self,
+        table: TableId,
+        entity: &str,
+        key: &str,
+    ) -> Result<Option<ProfileId>, ViewError>;
+
+    /// Where an id that no longer exists was moved to (rules 6.6).
+    fn redirect(&self, table: TableId, id: &ProfileId) -> Result<Option<ProfileId>, ViewError>;
+
+    /// The ids that were moved to `id`, in ascending order.
+    fn former_ids(&self, table: TableId, id: &ProfileId) -> Result<Vec<ProfileId>, ViewError>;
+
+    /// The real-time overrides kept under exactly this id.
+    fn overlay(&self, id: &ProfileId) -> Result<Option<Overlay>, ViewError>;
+
+    /// What is known of an activity id from the real-time API, expired or not.
+    fn identity(&self, id: &ActivityId) -> Result<Option<ActivityIdentity>, ViewError>;
+
+    /// The activity that the source brought under this id.
+    fn source_activity(
+        &self,
+        table: TableId,
+        id: &ActivityId,
+    ) -> Result<Option<SourceActivity>, ViewError>;
+
+    /// A profile's source activities no later than `until`, newest first, then id ascending.
+    fn source_timeline<'a>(
+        &'a self,
+        table: TableId,
+        profile: &ProfileId,
+        until: Instant,
+    ) -> Box<dyn Iterator<Item = Result<SourceActivity, ViewError>> + 'a>;
+
+    /// The real-time activities of `owner` no later than `until`, newest first, then id ascending.
+    fn realtime_timeline<'a>(
+        &'a self,
+        owner: &Owner,
+        until: Instant,
+    ) -> Box<dyn Iterator<Item = Result<StoredActivity, ViewError>> + 'a>;
+}
+
+/// Says what became of a batch that was not committed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JournalError {
+    /// Nothing of the batch is stored, and nothing will be.
+    #[error("the write was not stored: {0}")]
+    NotStored(String),
+    /// The disk has too little space; nothing is stored.
+    #[error("the disk is full")]
+    DiskFull,
+    /// The sync failed: whether the batch is stored is known only after re-opening.
+    #[error("the outcome of the write is unknown: {0}")]
+    Unknown(String),
+}
+
+/// Makes decisions durable.
+pub trait Journal {
+    /// Stores all records of a batch or none; returns once they are on stable storage and visible.
+    fn commit(&self, records: Vec<Record>) -> Result<(), JournalError>;
+}

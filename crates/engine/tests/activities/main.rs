@@ -1,0 +1,14 @@
+//! Activities: appending them and reading timelines, against state kept in plain maps.
+
+#[cfg(test)]
+mod accepting;
+#[cfg(test)]
+mod documents;
+#[cfg(test)]
+mod history;
+#[cfg(test)]
+mod instance;
+#[cfg(test)]
+mod reading;
+#[cfg(test)]
+mod repeats;

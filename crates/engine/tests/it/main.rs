@@ -1,0 +1,8 @@
+//! The core as its users see it.
+
+#[cfg(test)]
+mod history;
+#[cfg(test)]
+mod instance;
+#[cfg(test)]
+mod rules;
