@@ -199,7 +199,10 @@ fn repeat(
             return Err(conflict(id));
         }
         // A repeat must not fail with a 5xx, which would say that nothing is stored.
-        let activity = find_stored(view, &known, id)?.unwrap_or_else(|| draft.activity.clone());
+        let stored = view
+            .realtime_activity(&known.owner, known.time, id)
+            .map_err(view_error)?;
+        let activity = stored.map_or_else(|| draft.activity.clone(), |stored| stored.activity);
         return Ok(Some(Appended::Replayed {
             state: known.state,
             activity: Box::new(activity),
@@ -217,23 +220,6 @@ fn repeat(
         state: ActivityState::Stored,
         activity,
     }))
-}
-
-fn find_stored(
-    view: &dyn View,
-    known: &ActivityIdentity,
-    id: &ActivityId,
-) -> Result<Option<UnifiedActivity>, Error> {
-    for stored in view.realtime_timeline(&known.owner, known.time) {
-        let stored = stored.map_err(view_error)?;
-        if stored.activity.time < known.time || stored.activity.id > *id {
-            break;
-        }
-        if stored.activity.id == *id {
-            return Ok(Some(stored.activity));
-        }
-    }
-    Ok(None)
 }
 
 /// The source's own activity, where every field that the document gives has the same value there.

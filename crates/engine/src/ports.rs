@@ -1,10 +1,10 @@
-//! The ports through which the core sees stored state and hands out decisions.
-//! Owns the traits; stores and test models implement them.
+//! The port through which the core sees stored state.
+//! Owns the trait; stores and test models implement it.
 
 use sanntid_types::{ActivityId, Instant, ProfileId, Row, TableId};
 
 use crate::overlay::Overlay;
-use crate::record::{ActivityIdentity, Owner, Record, SourceActivity, StoredActivity};
+use crate::record::{ActivityIdentity, Owner, SourceActivity, StoredActivity};
 
 /// Says why stored state can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +22,13 @@ pub enum ViewError {
 pub trait View {
     /// One row of the entity `Customer`.
     fn profile(&self, table: TableId, id: &ProfileId) -> Result<Option<Row>, ViewError>;
+
+    /// The rows of the entity `Customer` in ascending order of their id, those after `after` only.
+    fn profiles<'a>(
+        &'a self,
+        table: TableId,
+        after: Option<&ProfileId>,
+    ) -> Box<dyn Iterator<Item = Result<(ProfileId, Row), ViewError>> + 'a>;
 
     /// The profile that holds `key` in the alternate key `entity` (`{dataSource}_{entity}`).
     fn resolve_key(
@@ -58,30 +65,18 @@ pub trait View {
         until: Instant,
     ) -> Box<dyn Iterator<Item = Result<SourceActivity, ViewError>> + 'a>;
 
+    /// One real-time activity, where its identity says that it is.
+    fn realtime_activity(
+        &self,
+        owner: &Owner,
+        time: Instant,
+        id: &ActivityId,
+    ) -> Result<Option<StoredActivity>, ViewError>;
+
     /// The real-time activities of `owner` no later than `until`, newest first, then id ascending.
     fn realtime_timeline<'a>(
         &'a self,
         owner: &Owner,
         until: Instant,
     ) -> Box<dyn Iterator<Item = Result<StoredActivity, ViewError>> + 'a>;
-}
-
-/// Says what became of a batch that was not committed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum JournalError {
-    /// Nothing of the batch is stored, and nothing will be.
-    #[error("the write was not stored: {0}")]
-    NotStored(String),
-    /// The disk has too little space; nothing is stored.
-    #[error("the disk is full")]
-    DiskFull,
-    /// The sync failed: whether the batch is stored is known only after re-opening.
-    #[error("the outcome of the write is unknown: {0}")]
-    Unknown(String),
-}
-
-/// Makes decisions durable.
-pub trait Journal {
-    /// Stores all records of a batch or none; returns once they are on stable storage and visible.
-    fn commit(&self, records: Vec<Record>) -> Result<(), JournalError>;
 }

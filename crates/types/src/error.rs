@@ -40,11 +40,16 @@ pub enum ErrorCode {
     ActivityNotFound,
     JobNotFound,
     SnapshotNotFound,
+    RouteNotFound,
     MethodNotAllowed,
     NotAcceptable,
     InstanceExists,
     ActivityConflict,
     AsOfOutdated,
+    SnapshotClosed,
+    TooManyRowsRejected,
+    Interrupted,
+    Cancelled,
     ETagMismatch,
     BodyTooLarge,
     UnsupportedContentType,
@@ -87,6 +92,11 @@ impl ErrorCode {
             | Self::ActivityNotFound
             | Self::JobNotFound
             | Self::SnapshotNotFound
+            | Self::RouteNotFound
+            | Self::SnapshotClosed
+            | Self::TooManyRowsRejected
+            | Self::Interrupted
+            | Self::Cancelled
             | Self::MethodNotAllowed
             | Self::NotAcceptable
             | Self::InstanceExists
@@ -122,7 +132,7 @@ impl Detail {
 }
 
 /// Tells a caller what went wrong, and with which fields. Holds no path and no other's data.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
     pub code: ErrorCode,

@@ -8,7 +8,9 @@ mod activity;
 mod edm;
 mod error;
 mod id;
+mod instance;
 mod instant;
+mod job;
 mod literal;
 mod manifest;
 mod number;
@@ -24,7 +26,9 @@ pub use id::{
     ActivityId, CallerName, EntityName, Generation, Incarnation, InstanceId, JobId, Position,
     ProfileId, SnapshotId, TableId,
 };
+pub use instance::{InstanceInfo, InstanceName, InstanceType};
 pub use instant::{Clock, Instant};
+pub use job::{Job, JobKind, JobReport, JobStatus, RejectionKind, RowRejection, Stage, StageName};
 pub use literal::{Literal, LiteralError, scalar_of};
 pub use manifest::{CUSTOMER, Manifest, ManifestAttribute, ManifestEntity, UNIFIED_ACTIVITY};
 pub use number::Number;

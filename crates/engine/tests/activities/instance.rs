@@ -87,6 +87,22 @@ impl View for Stored {
         found.sort_by_key(|source| (Reverse(source.time), source.id.clone()));
         Box::new(found.into_iter().map(|source| self.read(source)))
     }
+    fn profiles<'a>(
+        &'a self,
+        _: TableId,
+        _: Option<&ProfileId>,
+    ) -> Box<dyn Iterator<Item = Result<(ProfileId, Row), ViewError>> + 'a> {
+        Box::new(std::iter::empty())
+    }
+    fn realtime_activity(
+        &self,
+        owner: &Owner,
+        time: Instant,
+        id: &ActivityId,
+    ) -> Result<Option<StoredActivity>, ViewError> {
+        let place = (owner.clone(), Reverse(time), id.clone());
+        Ok(self.realtime.get(&place).cloned())
+    }
     fn realtime_timeline<'a>(
         &'a self,
         owner: &Owner,

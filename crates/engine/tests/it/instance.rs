@@ -26,6 +26,24 @@ impl View for Stored {
     fn profile(&self, _: TableId, id: &ProfileId) -> Result<Option<Row>, ViewError> {
         Ok(self.rows.get(id).cloned())
     }
+    fn profiles<'a>(
+        &'a self,
+        _: TableId,
+        after: Option<&ProfileId>,
+    ) -> Box<dyn Iterator<Item = Result<(ProfileId, Row), ViewError>> + 'a> {
+        let after = after.cloned();
+        let rows = self.rows.iter();
+        let rows = rows.filter(move |(id, _)| after.as_ref().is_none_or(|after| *id > after));
+        Box::new(rows.map(|(id, row)| Ok((id.clone(), row.clone()))))
+    }
+    fn realtime_activity(
+        &self,
+        _: &Owner,
+        _: Instant,
+        _: &ActivityId,
+    ) -> Result<Option<StoredActivity>, ViewError> {
+        Ok(None)
+    }
     fn resolve_key(&self, _: TableId, _: &str, _: &str) -> Result<Option<ProfileId>, ViewError> {
         Ok(None)
     }

@@ -1,0 +1,241 @@
+//! What a front door calls: reads, writes and administration of instances, wherever they live.
+//! Owns the port and the shapes that cross it. Must not know actors, stores or HTTP.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sanntid_types::{
+    ActivityConfig, ActivityState, CallerName, EntityName, Error, InstanceId, InstanceInfo,
+    InstanceName, InstanceType, Instant, Job, JobId, Manifest, ProfileId, RowRejection, Settings,
+    SnapshotId, UnifiedActivity,
+};
+
+use crate::activity::OnUnknownCustomer;
+use crate::ports::View;
+use crate::tenant::TenantState;
+
+/// An answer that comes later.
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, CallError>> + Send + 'a>>;
+
+/// Says why a call has no good answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallError {
+    /// Nothing was changed and nothing will be.
+    Refused(Error),
+    /// Whether the change is stored can't be known: the caller must get no answer (rules 7.1).
+    Unknown,
+}
+
+impl From<Error> for CallError {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// One instance as of one moment, ready to be read.
+pub struct Reading {
+    pub tenant: Arc<TenantState>,
+    pub view: Box<dyn View + Send>,
+    /// The instant with which the whole request works.
+    pub now: Instant,
+}
+
+/// Asks to change some fields of one profile for a while.
+#[derive(Clone, Debug)]
+pub struct PatchCall {
+    pub profile: ProfileId,
+    pub body: Bytes,
+    pub valid_until: Option<Instant>,
+    pub caller: Option<CallerName>,
+    pub if_match: Option<String>,
+}
+
+/// Asks to add one activity.
+#[derive(Clone, Debug)]
+pub struct AppendCall {
+    pub entity: String,
+    pub body: Bytes,
+    pub valid_until: Option<Instant>,
+    pub caller: Option<CallerName>,
+    pub on_unknown: OnUnknownCustomer,
+}
+
+/// Says what became of a patch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatchAnswer {
+    /// The profile acted on; another than asked for where that was moved.
+    pub profile: ProfileId,
+}
+
+/// Says what became of an activity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppendAnswer {
+    pub activity: UnifiedActivity,
+    /// The profile whose timeline shows it; `None` while it is held.
+    pub customer: Option<ProfileId>,
+    pub state: ActivityState,
+    pub replayed: bool,
+}
+
+/// Asks for a new instance.
+#[derive(Clone, Debug)]
+pub struct NewInstance {
+    pub id: Option<InstanceId>,
+    pub name: InstanceName,
+    pub instance_type: InstanceType,
+    /// Who asks.
+    pub by: String,
+}
+
+/// Says what became of a new activity configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActivitiesAnswer {
+    pub activities: Vec<ActivityConfig>,
+    /// The job that makes the timeline of already loaded rows anew, where one is needed.
+    pub job: Option<Job>,
+}
+
+/// Says how the rows of an uploaded part are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartFormat {
+    pub kind: PartKind,
+    pub gzip: bool,
+}
+
+/// Names a file kind that can be uploaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartKind {
+    Csv,
+    Ndjson,
+}
+
+/// Describes one upload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    pub id: SnapshotId,
+    pub state: SnapshotState,
+    pub expires_at: Instant,
+}
+
+/// Says where an upload stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotState {
+    Open,
+    /// A job loads it, or has done so.
+    Committed,
+}
+
+/// Takes the bytes of one part. May block. Dropped unfinished, the part is as if never sent.
+pub trait PartSink: Send {
+    /// Takes the next bytes.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Makes the part durable; it replaces an earlier one of its number.
+    fn finish(self: Box<Self>) -> Result<(), Error>;
+}
+
+/// Asks for a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobRequest {
+    /// Refresh from the configured data sources.
+    Refresh,
+    /// Make the timeline anew.
+    Reproject,
+}
+
+/// Says whether writes can succeed at present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    Ready,
+    /// Names the reason, in a few words.
+    NotReady(&'static str),
+}
+
+/// What the front door calls. An unknown instance is `InstanceNotFound` everywhere.
+pub trait Tenants: Send + Sync + 'static {
+    /// Reads an instance as it is now: every write answered before is in it.
+    fn read(&self, instance: InstanceId) -> Later<'_, Reading>;
+
+    /// Changes a profile; answers once the change is durable.
+    fn patch(&self, instance: InstanceId, call: PatchCall) -> Later<'_, PatchAnswer>;
+
+    /// Adds an activity; answers once it is durable.
+    fn append(&self, instance: InstanceId, call: AppendCall) -> Later<'_, AppendAnswer>;
+
+    /// Lists the instances in the order of their ids.
+    fn instances(&self) -> Later<'_, Vec<InstanceInfo>>;
+
+    /// Describes one instance.
+    fn instance(&self, instance: InstanceId) -> Later<'_, InstanceInfo>;
+
+    /// Creates an instance; an id that exists is `InstanceExists`.
+    fn create_instance(&self, new: NewInstance) -> Later<'_, InstanceInfo>;
+
+    /// Gives an instance another name.
+    fn rename_instance(
+        &self,
+        instance: InstanceId,
+        name: InstanceName,
+        by: String,
+    ) -> Later<'_, InstanceInfo>;
+
+    /// Ends an instance with everything in it (rules 6.12).
+    fn delete_instance(&self, instance: InstanceId) -> Later<'_, ()>;
+
+    /// Empties an instance; name and configuration stay.
+    fn reset_instance(&self, instance: InstanceId) -> Later<'_, ()>;
+
+    /// Replaces the settings.
+    fn set_settings(&self, instance: InstanceId, settings: Settings) -> Later<'_, Settings>;
+
+    /// Replaces the activity configuration, checked against the loaded entities.
+    fn set_activities(
+        &self,
+        instance: InstanceId,
+        activities: Vec<ActivityConfig>,
+    ) -> Later<'_, ActivitiesAnswer>;
+
+    /// Opens an upload; `Manifest::as_of` is checked now and again at commit and switch.
+    fn open_snapshot(&self, instance: InstanceId, manifest: Manifest) -> Later<'_, Snapshot>;
+
+    /// Begins to take one part of an entity; parts are numbered from 1.
+    fn open_part(
+        &self,
+        instance: InstanceId,
+        snapshot: SnapshotId,
+        entity: EntityName,
+        part: u32,
+        format: PartFormat,
+    ) -> Later<'_, Box<dyn PartSink>>;
+
+    /// Queues the job that loads an upload; repeated, it gives the same job.
+    fn commit_snapshot(&self, instance: InstanceId, snapshot: SnapshotId) -> Later<'_, Job>;
+
+    /// Throws an open upload away; a committed one is `SnapshotClosed`.
+    fn abort_snapshot(&self, instance: InstanceId, snapshot: SnapshotId) -> Later<'_, ()>;
+
+    /// Queues a job, or joins an equal one that has not ended.
+    fn submit_job(&self, instance: InstanceId, request: JobRequest) -> Later<'_, Job>;
+
+    /// Lists jobs, newest first.
+    fn jobs(&self, instance: InstanceId, top: usize) -> Later<'_, Vec<Job>>;
+
+    /// Finds a job.
+    fn job(&self, instance: InstanceId, job: JobId) -> Later<'_, Job>;
+
+    /// Lists rows that a job could not use, in the order in which it met them.
+    fn job_rejections(
+        &self,
+        instance: InstanceId,
+        job: JobId,
+        top: usize,
+    ) -> Later<'_, Vec<RowRejection>>;
+
+    /// Cancels a job; of an ended one it changes nothing.
+    fn cancel_job(&self, instance: InstanceId, job: JobId) -> Later<'_, Job>;
+
+    /// Whether writes can succeed at present.
+    fn readiness(&self) -> Readiness;
+}

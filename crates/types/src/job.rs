@@ -1,0 +1,134 @@
+//! Refresh jobs: what they are, how far they came and what they did (rules 6.8, 6.11).
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Generation, Instant, JobId, SnapshotId};
+
+/// Says what a job does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JobKind {
+    /// Loads an uploaded snapshot.
+    Upload(SnapshotId),
+    /// Makes the timeline anew from the loaded rows, with the present activity configuration.
+    Reproject,
+    /// Refreshes from configured data sources; without any there is nothing to do.
+    Sources,
+}
+
+/// Says where a job stands, with the published names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum JobStatus {
+    Queued,
+    Running,
+    Failed,
+    TimedOut,
+    Aborted,
+    Successful,
+    Skipped,
+}
+
+impl JobStatus {
+    /// Whether nothing will change any more.
+    pub fn is_ended(self) -> bool {
+        !matches!(self, Self::Queued | Self::Running)
+    }
+}
+
+/// Names a stage of a refresh, in the order in which they run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StageName {
+    Ingestion,
+    Map,
+    Merge,
+    Activity,
+    Search,
+    /// The switch.
+    ProfileStore,
+}
+
+impl StageName {
+    /// Every stage in order.
+    pub const ALL: [Self; 6] = [
+        Self::Ingestion,
+        Self::Map,
+        Self::Merge,
+        Self::Activity,
+        Self::Search,
+        Self::ProfileStore,
+    ];
+}
+
+/// Says how far one stage came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stage {
+    pub name: StageName,
+    pub status: JobStatus,
+    pub rows: u64,
+    /// Of how many, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows_total: Option<u64>,
+    pub duration_ms: u64,
+}
+
+/// Says what a refresh did (rules 6.8).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobReport {
+    pub as_of: Instant,
+    pub rows_read: u64,
+    pub rows_rejected: u64,
+    pub profiles: u64,
+    pub activities: u64,
+    pub activities_unmatched: u64,
+    pub overlay_fields_cleared: u64,
+    pub overlay_fields_kept: u64,
+    pub activities_superseded: u64,
+    pub activities_attached: u64,
+    pub profiles_moved: u64,
+    pub profiles_vanished: u64,
+    pub generation: Generation,
+}
+
+/// Holds one job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    pub id: JobId,
+    pub kind: JobKind,
+    pub status: JobStatus,
+    pub submitted_at: Instant,
+    pub started_at: Option<Instant>,
+    pub ended_at: Option<Instant>,
+    /// All stages in order; empty for a job that had nothing to do.
+    pub stages: Vec<Stage>,
+    pub report: Option<JobReport>,
+    /// Why it failed.
+    pub error: Option<Error>,
+}
+
+/// Says why a row of a snapshot is not shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RejectionKind {
+    /// It can't be read; it is not loaded.
+    Rejected,
+    /// An activity whose customer key matches no profile; hidden until the key resolves.
+    Unmatched,
+}
+
+/// Describes one row that a refresh could not use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RowRejection {
+    pub kind: RejectionKind,
+    pub entity: String,
+    /// The file or part that holds the row.
+    pub file: String,
+    /// Counts the file's rows from 1, without a header.
+    pub row: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    pub reason: String,
+}
