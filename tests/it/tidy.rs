@@ -12,11 +12,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("types", &[]),
     ("engine", &["types"]),
     ("odata", &["types"]),
+    ("query", &["engine", "odata", "types"]),
     ("store", &["engine", "types"]),
     ("search", &["engine", "odata", "types"]),
     ("sources", &["types"]),
     ("actors", &["engine", "odata", "sources", "store", "types"]),
-    ("http", &["engine", "odata", "types"]),
+    ("http", &["engine", "query", "types"]),
     ("console", &["engine", "types"]),
     ("cluster", &["engine", "types"]),
     (

@@ -1,0 +1,1 @@
+//! Answers OData reads over one moment of an instance.
