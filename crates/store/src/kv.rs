@@ -206,6 +206,22 @@ pub trait Snapshot: Send + Sync {
     }
 }
 
+impl<S: Snapshot + ?Sized> Snapshot for Box<S> {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>> {
+        (**self).get(space, key)
+    }
+
+    fn range(
+        &self,
+        space: Space,
+        lower: Bound<&[u8]>,
+        upper: Bound<&[u8]>,
+        order: Order,
+    ) -> Entries<'_> {
+        (**self).range(space, lower, upper, order)
+    }
+}
+
 /// A store of ordered keys whose commits are durable before they are visible.
 pub trait Kv: Send + Sync + 'static {
     /// Writes a batch: wholly or not at all, synced first, visible then.

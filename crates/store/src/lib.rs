@@ -7,6 +7,8 @@
 //! whatever is readable then is durable.
 //! *Invariant:* there is no space, file or thread per tenant, and no thread of this crate's own.
 
+pub mod catalog;
+mod codec;
 mod config;
 mod error;
 mod faulty_kv;
@@ -14,9 +16,14 @@ mod files;
 mod fjall_kv;
 mod fjall_open;
 mod gate;
+mod key;
 mod kv;
 mod memory_kv;
 mod reclaim;
+mod staged;
+mod sweep;
+mod table;
+mod view;
 
 pub use config::Config;
 pub use error::{Error, Result};
@@ -28,3 +35,7 @@ pub use kv::{
 };
 pub use memory_kv::MemoryKv;
 pub use reclaim::{Fate, Reclaim};
+pub use staged::{Staged, StagedSnapshot};
+pub use sweep::{Expiry, sweep};
+pub use table::Loader;
+pub use view::TenantView;

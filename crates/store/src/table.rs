@@ -1,0 +1,169 @@
+//! Owns writing the tables of a generation: rows, the key ring, redirects, the timeline.
+//!
+//! Must not read: who loads decides what is a duplicate. Nothing refers to a table before the
+//! switch that names it, so its records are loaded without a sync each.
+
+use bytes::Bytes;
+use sanntid_types::{ActivityId, EntityName, Incarnation, Instant, ProfileId, Row, TableId};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    codec,
+    error::Result,
+    key::{Key, base},
+    kv::{Epoch, Kv, Space, WriteBatch},
+};
+
+/// Loaded records are handed over in batches of about this size.
+const BATCH_BYTES: u64 = 1 << 20;
+
+/// A source's activity in the timeline of its profile.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct TimelineRow {
+    pub(crate) entity: EntityName,
+    pub(crate) row: Bytes,
+}
+
+/// Where the activity of an id stands.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ActivityPlace {
+    pub(crate) entity: EntityName,
+    pub(crate) time: Instant,
+    pub(crate) profile: Option<ProfileId>,
+    /// The row itself, where no timeline holds it.
+    pub(crate) row: Option<Bytes>,
+}
+
+/// Loads records of one instance's tables.
+pub struct Loader<'a> {
+    kv: &'a dyn Kv,
+    incarnation: Incarnation,
+    batch: WriteBatch,
+    since: Option<Epoch>,
+}
+
+impl<'a> Loader<'a> {
+    /// Begins to load.
+    pub fn new(kv: &'a dyn Kv, incarnation: Incarnation) -> Self {
+        Self {
+            kv,
+            incarnation,
+            batch: WriteBatch::new(),
+            since: None,
+        }
+    }
+
+    /// Adds a profile.
+    pub fn profile(&mut self, table: TableId, id: &ProfileId, row: &Row) -> Result<()> {
+        let key = self.key(table, base::PROFILE).bytes(id.as_str().as_bytes());
+        self.put(key, codec::row(row))
+    }
+
+    /// Adds a key of a profile to the key ring.
+    pub fn key_of(
+        &mut self,
+        table: TableId,
+        entity: &str,
+        key: &str,
+        id: &ProfileId,
+    ) -> Result<()> {
+        let ring = self.key(table, base::KEY).part(entity).part(key);
+        self.put(ring, id.as_str().as_bytes().to_vec())
+    }
+
+    /// Adds a redirect.
+    pub fn redirect(
+        &mut self,
+        table: TableId,
+        old: &ProfileId,
+        new: &ProfileId,
+        since: Instant,
+    ) -> Result<()> {
+        let key = self
+            .key(table, base::REDIRECT)
+            .bytes(old.as_str().as_bytes());
+        self.put(key, codec::compact(&(new, since)))?;
+        let former = self
+            .key(table, base::FORMER)
+            .id(new)
+            .bytes(old.as_str().as_bytes());
+        self.put(former, Vec::new())
+    }
+
+    /// Adds a row of an entity that is no profile.
+    pub fn row(&mut self, table: TableId, row_key: &str, row: &Row) -> Result<()> {
+        let key = self.key(table, base::ROW).part(row_key);
+        self.put(key, codec::row(row))
+    }
+
+    /// Adds an activity to the timeline of its profile, or aside where its key matches none.
+    pub fn activity(
+        &mut self,
+        table: TableId,
+        entity: &EntityName,
+        id: &ActivityId,
+        time: Instant,
+        profile: Option<&ProfileId>,
+        row: &Row,
+    ) -> Result<()> {
+        let bytes = Bytes::copy_from_slice(row.as_bytes());
+        let place = ActivityPlace {
+            entity: entity.clone(),
+            time,
+            profile: profile.cloned(),
+            row: profile.is_none().then(|| bytes.clone()),
+        };
+        let key = self
+            .key(table, base::ACTIVITY)
+            .bytes(id.as_str().as_bytes());
+        self.put(key, codec::compact(&place))?;
+        let Some(profile) = profile else {
+            return Ok(());
+        };
+        let key = self
+            .key(table, base::TIMELINE)
+            .id(profile)
+            .newest_first(time);
+        let entry = TimelineRow {
+            entity: entity.clone(),
+            row: bytes,
+        };
+        self.put(key.bytes(id.as_str().as_bytes()), codec::compact(&entry))
+    }
+
+    /// Makes what was added visible to later snapshots.
+    pub fn flush(&mut self) -> Result<()> {
+        let batch = std::mem::take(&mut self.batch);
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let epoch = self.kv.load(batch)?;
+        self.since.get_or_insert(epoch);
+        Ok(())
+    }
+
+    /// Makes everything durable.
+    ///
+    /// # Errors
+    /// [`crate::Error::LoadInterrupted`] when records may be lost and all must be loaded again.
+    pub fn finish(mut self) -> Result<()> {
+        self.flush()?;
+        match self.since {
+            Some(since) => self.kv.sync(since),
+            None => Ok(()),
+        }
+    }
+
+    fn key(&self, table: TableId, kind: u8) -> Key {
+        Key::table(self.incarnation, table).byte(kind)
+    }
+
+    fn put(&mut self, key: Key, value: Vec<u8>) -> Result<()> {
+        self.batch.put(Space::Base, key.into_bytes(), value);
+        if self.batch.bytes() >= BATCH_BYTES {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+}
