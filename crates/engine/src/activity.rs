@@ -4,11 +4,13 @@
 use std::sync::Arc;
 
 use sanntid_types::{
-    ActivityConfig, ActivityId, ActivityState, CUSTOMER, CallerName, EntitySchema, Error,
-    ErrorCode, Instant, Row, UNIFIED_ACTIVITY, UnifiedActivity,
+    ActivityConfig, ActivityId, ActivityState, CUSTOMER, CallerName, EntityName, EntitySchema,
+    Error, ErrorCode, Instant, ProfileId, Row, UNIFIED_ACTIVITY, UnifiedActivity,
 };
 
+use crate::owner::owner_profile;
 use crate::ports::View;
+use crate::problems::{both, joined};
 use crate::profile::{locate, view_error};
 use crate::record::{ActivityIdentity, Owner, Record, SourceActivity, StoredActivity};
 use crate::tenant::TenantState;
@@ -46,6 +48,8 @@ pub enum Appended {
         /// That of the first time.
         state: ActivityState,
         activity: Box<UnifiedActivity>,
+        /// The profile whose timeline holds it now, where there is one.
+        customer: Option<ProfileId>,
     },
 }
 
@@ -57,21 +61,25 @@ pub fn append_activity(
     command: &AppendActivity<'_>,
 ) -> Result<Appended, Error> {
     let now = tenant.now(clock);
-    let draft = read(tenant, command.entity, command.body)?;
+    let (position, accepted_at) = (tenant.position.next(), tenant.next_accepted_at(clock));
+    let default = tenant.settings.activity_ttl_default;
+    let expires_at = valid_until::resolve(command.valid_until, default, accepted_at);
+    let draft = match read(tenant, command.entity, command.body) {
+        Ok(draft) => draft,
+        Err(error) => return Err(joined(error, expires_at.err())),
+    };
     // A repeat gets its first answer, whatever has become of its customer or validUntil since.
     if let Some(replayed) = repeat(view, tenant, now, &draft)? {
         return Ok(replayed);
     }
-    let default = tenant.settings.activity_ttl_default;
-    let expires_at = valid_until::resolve(command.valid_until, default, now)?;
-    let (owner, state) = match resolve(view, tenant, &draft)? {
-        Some(owner) => (owner, ActivityState::Stored),
+    let owner = match resolve(view, tenant, &draft)? {
+        Some(owner) => Ok((owner, ActivityState::Stored)),
         None if command.on_unknown == OnUnknownCustomer::Hold => {
-            (draft.owner.clone(), ActivityState::Held)
+            Ok((draft.owner.clone(), ActivityState::Held))
         }
-        None => return Err(unknown_customer(&draft)),
+        None => Err(unknown_customer(&draft)),
     };
-    let (position, accepted_at) = (tenant.position.next(), tenant.next_accepted_at(clock));
+    let ((owner, state), expires_at) = both(owner, expires_at)?;
     let identity = ActivityIdentity {
         content: draft.content,
         state,
@@ -82,7 +90,7 @@ pub fn append_activity(
     let activity = Box::new(StoredActivity {
         activity: draft.activity,
         owner,
-        source_entity: draft.source.map(|source| source.config.entity_name.clone()),
+        source_entity: draft.source.map(|source| source.schema.name.clone()),
         state,
         accepted_at,
         expires_at,
@@ -172,8 +180,11 @@ fn read_unified<'a>(tenant: &TenantState, document: &str) -> Result<Draft<'a>, E
     ) {
         (Some(id), ..) => id,
         (None, Some(entity), Some(key)) => {
-            let declared = configured(tenant, entity).map(|config| config.entity_name.as_str());
-            identity::source_id(declared.unwrap_or(entity), key)
+            let declared = configured(tenant, entity).map(|config| {
+                let loaded = tenant.entity(entity);
+                loaded.map_or(&config.entity_name, |loaded| &loaded.schema.name)
+            });
+            identity::source_id(declared.map_or(entity.as_str(), EntityName::as_str), key)
         }
         _ => identity::content_id(&content),
     };
@@ -206,6 +217,7 @@ fn repeat(
         return Ok(Some(Appended::Replayed {
             state: known.state,
             activity: Box::new(activity),
+            customer: owner_profile(view, tenant, &known.owner)?,
         }));
     }
     let Some(table) = tenant.timeline else {
@@ -219,6 +231,7 @@ fn repeat(
     Ok(Some(Appended::Replayed {
         state: ActivityState::Stored,
         activity,
+        customer: source.profile,
     }))
 }
 
@@ -233,9 +246,7 @@ fn same_as_source(
         return Ok(None);
     };
     let same = match (&draft.source, &draft.owner) {
-        (Some(given), _) => {
-            source.entity == given.config.entity_name && columns_agree(given, &source.row)
-        }
+        (Some(given), _) => source.entity == given.schema.name && columns_agree(given, &source.row),
         (None, Owner::Profile(customer)) => {
             source.profile.is_some()
                 && locate(view, tenant, customer)? == source.profile

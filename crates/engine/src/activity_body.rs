@@ -9,8 +9,10 @@ use sanntid_types::{
 };
 use serde_json::value::RawValue;
 
+use crate::body::{self, Members};
 use crate::identity::{compact_json, normal_json};
-use crate::{body, project};
+use crate::problems::shown;
+use crate::project;
 
 /// Longest id, in characters.
 const ID_LENGTH_MAX: usize = 100;
@@ -60,7 +62,7 @@ pub(crate) struct UnifiedDocument {
 /// Reads a document in the unified format.
 pub(crate) fn unified_document(document: &str) -> Result<UnifiedDocument, Error> {
     let members = body::members(document)?;
-    let mut fields = Fields::sort(&members);
+    let mut fields = Fields::sort(members);
     let customer = fields.required("CustomerId", |json| {
         ProfileId::parse(&text(json, ID_LENGTH_MAX)?).map_err(|error| error.message)
     });
@@ -106,13 +108,16 @@ pub(crate) fn source_document(
     schema: &EntitySchema,
     document: &str,
 ) -> Result<Row, Error> {
-    let mut problems = Vec::new();
+    let Members {
+        fields,
+        mut problems,
+    } = body::members(document)?;
     let mut columns = BTreeMap::new();
     let mut bad = Vec::new();
-    for (name, raw) in body::members(document)? {
+    for (name, raw) in fields {
         let Some((ordinal, attribute)) = schema.find(&name) else {
             let text = format!("{} has no column of this name", schema.name);
-            problems.push(Detail::new(ErrorCode::UnknownField, &name, text));
+            problems.push(Detail::new(ErrorCode::UnknownField, &shown(&name), text));
             continue;
         };
         match column(attribute, raw.get()) {
@@ -186,15 +191,15 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn sort(members: &[(std::borrow::Cow<'_, str>, &'a RawValue)]) -> Self {
+    fn sort(members: Members<'a>) -> Self {
         let mut fields = Self {
             given: BTreeMap::new(),
-            problems: Vec::new(),
+            problems: members.problems,
         };
-        for (name, raw) in members {
+        for (name, raw) in members.fields {
             let known = SPELLINGS
                 .iter()
-                .find(|(known, _)| known.eq_ignore_ascii_case(name));
+                .find(|(known, _)| known.eq_ignore_ascii_case(&name));
             let (code, text) = match known {
                 None => (
                     ErrorCode::UnknownField,
@@ -210,7 +215,7 @@ impl<'a> Fields<'a> {
                     )
                 }
             };
-            fields.problems.push(Detail::new(code, name, text));
+            fields.problems.push(Detail::new(code, &shown(&name), text));
         }
         fields
     }

@@ -9,6 +9,11 @@ use sanntid_types::{Detail, Error, ErrorCode};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::problems::shown;
+
+/// How many members a document may have.
+const MEMBERS_MAX: usize = 4_096;
+
 const EXPECTED: &str = "expected a JSON object such as {\"City\": \"Oslo\"}, \
                         or a JSON string that contains one";
 
@@ -32,27 +37,31 @@ pub fn document_text(body: &[u8]) -> Result<Cow<'_, str>, Error> {
         .map_err(|error| invalid(format!("the body is not valid JSON: {error}; {EXPECTED}")))
 }
 
-/// Gives the members of a document in their order; a name that comes twice, in any case, is refused.
-pub(crate) fn members(document: &str) -> Result<Vec<(Cow<'_, str>, &RawValue)>, Error> {
+/// Holds the members of a document in their order, each name once.
+pub(crate) struct Members<'a> {
+    pub(crate) fields: Vec<(String, &'a RawValue)>,
+    /// The names that come again, in any case (rules 3.2).
+    pub(crate) problems: Vec<Detail>,
+}
+
+/// Gives the members of a document.
+pub(crate) fn members(document: &str) -> Result<Members<'_>, Error> {
     let mut reader = serde_json::Deserializer::from_str(document);
-    let members = Members
+    let mut fields = Reader
         .deserialize(&mut reader)
-        .and_then(|members| reader.end().map(|()| members))
+        .and_then(|fields| reader.end().map(|()| fields))
         .map_err(|error| explain(document, &error))?;
     let mut seen = BTreeSet::new();
-    let twice: Vec<Detail> = members
-        .iter()
-        .filter(|(name, _)| !seen.insert(name.to_ascii_lowercase()))
-        .map(|(name, _)| {
+    let mut problems = Vec::new();
+    fields.retain(|(name, _)| {
+        let is_new = seen.insert(name.to_ascii_lowercase());
+        if !is_new {
             let text = "the same field stands here twice (names ignore case)";
-            Detail::new(ErrorCode::DuplicateField, name, text)
-        })
-        .collect();
-    if twice.is_empty() {
-        Ok(members)
-    } else {
-        Err(Error::of_details("the document names a field twice", twice))
-    }
+            problems.push(Detail::new(ErrorCode::DuplicateField, &shown(name), text));
+        }
+        is_new
+    });
+    Ok(Members { fields, problems })
 }
 
 fn explain(document: &str, error: &serde_json::Error) -> Error {
@@ -63,7 +72,7 @@ fn explain(document: &str, error: &serde_json::Error) -> Error {
         ""
     };
     invalid(format!(
-        "the document is not a JSON object: {error}{hint}; {EXPECTED}"
+        "the document can't be read: {error}{hint}; {EXPECTED}"
     ))
 }
 
@@ -71,18 +80,18 @@ fn invalid(message: String) -> Error {
     Error::new(ErrorCode::InvalidBody, message)
 }
 
-struct Members;
+struct Reader;
 
-impl<'de> DeserializeSeed<'de> for Members {
-    type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+impl<'de> DeserializeSeed<'de> for Reader {
+    type Value = Vec<(String, &'de RawValue)>;
 
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
         reader.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for Members {
-    type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+impl<'de> Visitor<'de> for Reader {
+    type Value = Vec<(String, &'de RawValue)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
@@ -91,7 +100,11 @@ impl<'de> Visitor<'de> for Members {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members = Vec::new();
         while let Some(name) = map.next_key::<String>()? {
-            members.push((Cow::Owned(name), map.next_value()?));
+            if members.len() == MEMBERS_MAX {
+                let text = format!("it has more than {MEMBERS_MAX} fields");
+                return Err(serde::de::Error::custom(text));
+            }
+            members.push((name, map.next_value()?));
         }
         Ok(members)
     }
@@ -103,10 +116,11 @@ mod tests {
 
     fn names(body: &[u8]) -> Result<Vec<String>, Error> {
         let text = document_text(body)?;
-        Ok(members(&text)?
-            .into_iter()
-            .map(|(name, _)| name.into_owned())
-            .collect())
+        let members = members(&text)?;
+        match members.problems.is_empty() {
+            true => Ok(members.fields.into_iter().map(|(name, _)| name).collect()),
+            false => Err(Error::of_details("twice", members.problems)),
+        }
     }
 
     #[test]

@@ -43,7 +43,8 @@ pub(crate) fn unified_content(customer: &ProfileId, activity: &UnifiedActivity) 
     content.field("title", activity.title.as_deref());
     content.field("description", activity.description.as_deref());
     content.field("url", activity.external_url.as_deref());
-    content.field("entity", activity.entity_name.as_deref());
+    let entity = activity.entity_name.as_deref();
+    content.field("entity", entity.map(str::to_ascii_lowercase).as_deref());
     content.field("actualId", activity.actual_activity_id.as_deref());
     let semantic = activity.semantic_data.as_deref().map(normal_or_raw);
     content.field("semantic", semantic.as_deref());
@@ -240,6 +241,9 @@ impl<'a> JsonReader<'a> {
         self.rest = rest;
         let text: String =
             serde_json::from_str(token).map_err(|_| "holds text that is not Unicode")?;
+        if text.contains('\0') {
+            return Err("holds the control character U+0000");
+        }
         Ok(serde_json::Value::from(text).to_string())
     }
 

@@ -6,11 +6,17 @@
 
 mod activity;
 mod activity_body;
+mod activity_config;
+mod activity_counts;
 mod body;
+mod effect;
 mod identity;
+mod key_ring;
 mod overlay;
+mod owner;
 mod patch;
 mod ports;
+mod problems;
 mod profile;
 mod project;
 mod record;
@@ -21,12 +27,17 @@ mod timeline;
 mod valid_until;
 
 pub use activity::{AppendActivity, Appended, OnUnknownCustomer, append_activity};
+pub use activity_config::{check_activities, is_pending, needs_reprojection};
+pub use activity_counts::{ActivityTypeCount, activity_counts};
 pub use body::document_text;
+pub use effect::{OverlayEffect, overlay_effect};
+pub use key_ring::{KeyRing, KeyRingEntry, key_members, key_ring};
 pub use overlay::{Overlay, Override};
+pub use owner::owner_profile;
 pub use patch::{PatchProfile, Patched, patch_profile};
 pub use ports::{View, ViewError};
-pub use profile::{FieldOrigin, MergedProfile, profile};
-pub use project::project_row;
+pub use profile::{FieldOrigin, MergedProfile, merged, profile, view_error};
+pub use project::{key_text, project_row};
 pub use record::{ActivityIdentity, Owner, Record, SourceActivity, StoredActivity};
 pub use redirect::{Claim, compose_redirects};
 pub use tenant::{EntityTable, Switch, TenantState};
@@ -36,3 +47,4 @@ pub use tenants::{
     SnapshotState, Tenants,
 };
 pub use timeline::{RealtimeOrigin, TimelineEntry, TimelineQuery, timeline};
+pub use valid_until::parse_valid_until;

@@ -61,6 +61,14 @@ impl Overlay {
         }
     }
 
+    /// How many overrides of an attribute are kept.
+    pub(crate) fn depth(&self, attribute: &str) -> usize {
+        let mut stacks = self.0.iter();
+        stacks
+            .find(|stack| stack.attribute.eq_ignore_ascii_case(attribute))
+            .map_or(0, |stack| stack.entries.len())
+    }
+
     /// Drops what has expired or been cleared; both are final.
     pub fn compact(&mut self, tenant: &TenantState, now: Instant) {
         for stack in &mut self.0 {
@@ -97,6 +105,11 @@ impl Overlay {
     /// Whether no override is kept.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The overrides of each field, newest first.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &[Override]> {
+        self.0.iter().map(|stack| stack.entries.as_slice())
     }
 
     /// All overrides kept, with their attribute.

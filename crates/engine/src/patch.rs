@@ -8,10 +8,14 @@ use sanntid_types::{
 use crate::body;
 use crate::overlay::Override;
 use crate::ports::View;
+use crate::problems::{both, shown};
 use crate::profile::{profile, view_error};
 use crate::record::Record;
 use crate::tenant::TenantState;
 use crate::valid_until;
+
+/// How many updates of one field may lie over each other, each ending before the one under it.
+const OVERRIDES_MAX: usize = 64;
 
 /// Asks to change some fields of one profile for a while.
 #[derive(Clone, Debug)]
@@ -58,8 +62,10 @@ pub fn patch_profile(
     }
     let accepted_at = tenant.next_accepted_at(clock);
     let default = tenant.settings.profile_ttl_default;
-    let expires_at = valid_until::resolve(command.valid_until, default, now)?;
-    let changes = validate(&customer.schema, command.body)?;
+    let (changes, expires_at) = both(
+        validate(&customer.schema, command.body),
+        valid_until::resolve(command.valid_until, default, accepted_at),
+    )?;
 
     let position = tenant.position.next();
     let mut overlay = view
@@ -67,6 +73,7 @@ pub fn patch_profile(
         .map_err(view_error)?
         .unwrap_or_default();
     overlay.compact(tenant, now);
+    let mut problems = Vec::new();
     for (ordinal, value) in changes {
         let Some(attribute) = customer.schema.attributes.get(ordinal) else {
             continue;
@@ -82,6 +89,13 @@ pub fn patch_profile(
                 caller: command.caller.clone(),
             },
         );
+        if overlay.depth(&attribute.name) > OVERRIDES_MAX {
+            problems.push(too_deep(&attribute.name));
+        }
+    }
+    if !problems.is_empty() {
+        let text = "the update has fields with too many updates under it";
+        return Err(Error::of_details(text, problems));
     }
     let records = vec![
         Record::Overlay {
@@ -103,13 +117,13 @@ pub fn patch_profile(
 fn validate(schema: &EntitySchema, body: &[u8]) -> Result<Vec<(usize, Literal)>, Error> {
     let document = body::document_text(body)?;
     let members = body::members(&document)?;
-    if members.is_empty() {
+    if members.fields.is_empty() {
         let text = "the document changes no field; name at least one";
         return Err(Error::new(ErrorCode::InvalidBody, text));
     }
-    let mut changes = Vec::with_capacity(members.len());
-    let mut problems = Vec::new();
-    for (name, raw) in members {
+    let mut changes = Vec::with_capacity(members.fields.len());
+    let mut problems = members.problems;
+    for (name, raw) in members.fields {
         match validate_field(schema, &name, raw.get()) {
             Ok(change) => changes.push(change),
             Err(problem) => problems.push(problem),
@@ -132,7 +146,7 @@ fn validate_field(
 ) -> Result<(usize, Literal), Detail> {
     let Some((ordinal, attribute)) = schema.find(name) else {
         let text = format!("{} has no attribute of this name", schema.name);
-        return Err(Detail::new(ErrorCode::UnknownField, name, text));
+        return Err(Detail::new(ErrorCode::UnknownField, &shown(name), text));
     };
     let read_only = match attribute.role {
         AttributeRole::Plain => None,
@@ -149,6 +163,14 @@ fn validate_field(
         Detail::new(ErrorCode::InvalidField, &attribute.name, error.to_string())
     })?;
     Ok((ordinal, value))
+}
+
+fn too_deep(attribute: &str) -> Detail {
+    let text = format!(
+        "{OVERRIDES_MAX} live updates of {attribute} end one after the other, and all after this \
+         one; give it a validUntil no earlier than the first of theirs"
+    );
+    Detail::new(ErrorCode::ValidUntilOutOfRange, attribute, text)
 }
 
 /// Compares an `If-Match` list with an ETag; `*` matches any, a weak tag matches none (RFC 9110).

@@ -100,9 +100,21 @@ pub fn profile(
     clock: Instant,
     id: &ProfileId,
 ) -> Result<Option<MergedProfile>, Error> {
-    let Some((id, row)) = find(view, tenant, id)? else {
-        return Ok(None);
-    };
+    match find(view, tenant, id)? {
+        Some((id, row)) => merged(view, tenant, clock, id, row),
+        None => Ok(None),
+    }
+}
+
+/// Puts the live overrides over a row of `Customer` that was already read from `view`; `None`
+/// where no such entity is loaded.
+pub fn merged(
+    view: &dyn View,
+    tenant: &TenantState,
+    clock: Instant,
+    id: ProfileId,
+    row: Row,
+) -> Result<Option<MergedProfile>, Error> {
     let Some(customer) = tenant.customer() else {
         return Ok(None);
     };
@@ -129,7 +141,7 @@ pub(crate) fn locate(
 }
 
 /// Says to the caller that stored state could not be read.
-pub(crate) fn view_error(error: ViewError) -> Error {
+pub fn view_error(error: ViewError) -> Error {
     let code = match error {
         ViewError::Unavailable(_) => ErrorCode::TenantUnavailable,
         ViewError::Corrupt(_) => ErrorCode::Internal,

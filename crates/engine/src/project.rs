@@ -44,7 +44,7 @@ pub fn project_row(
             problems,
         ));
     };
-    let entity = config.entity_name.as_str();
+    let entity = schema.name.as_str();
     let key = key_text(key_at.data_type, key).unwrap_or_default();
     let owner = key_text(owner_at.data_type, owner).unwrap_or_default();
     let text = |name: &str| {
@@ -81,10 +81,11 @@ pub(crate) fn source_activity(
     source: &SourceActivity,
 ) -> Result<Option<UnifiedActivity>, Error> {
     let made_with = &tenant.projected_with;
+    let entity = source.entity.as_str();
     let config = made_with
         .iter()
-        .find(|config| config.entity_name == source.entity);
-    let (Some(config), Some(table)) = (config, tenant.entity(source.entity.as_str())) else {
+        .find(|config| config.entity_name.as_str().eq_ignore_ascii_case(entity));
+    let (Some(config), Some(table)) = (config, tenant.entity(entity)) else {
         return Ok(None);
     };
     match project_row(config, &table.schema, &source.row) {
@@ -143,17 +144,17 @@ pub(crate) fn instant(attribute: &Attribute, json: &str) -> Option<Instant> {
 
 fn instant_of_text(text: &str, format: Option<&str>) -> Option<Instant> {
     let text = text.trim();
-    let by_format = || {
-        let literal = Literal::from_text(EdmType::DateTimeOffset, Some(format?), text).ok()?;
+    let read = |format: Option<&str>, text: &str| {
+        let literal = Literal::from_text(EdmType::DateTimeOffset, format, text).ok()?;
         plain_text(literal.as_json()).and_then(|text| Instant::parse(&text))
     };
-    Instant::parse(text)
-        .or_else(|| Instant::parse(&format!("{text}T00:00:00Z")))
-        .or_else(by_format)
+    read(None, text)
+        .or_else(|| read(None, &format!("{text}T00:00:00Z")))
+        .or_else(|| read(Some(format?), text))
 }
 
 /// The text that a key's value has in ids and in the key ring: equal for equal values.
-pub(crate) fn key_text(data_type: EdmType, json: &str) -> Option<String> {
+pub fn key_text(data_type: EdmType, json: &str) -> Option<String> {
     match scalar_of(data_type, json) {
         None => plain_text(json),
         Some(Scalar::Null) => None,

@@ -32,6 +32,7 @@ pub struct Switch {
     pub timeline: Option<TableId>,
     /// The activity configuration with which the timeline was made.
     pub projected_with: Vec<ActivityConfig>,
+    /// Whether it is a simulation's, or the current one's timeline made anew after a simulation.
     pub simulated: bool,
 }
 
@@ -50,6 +51,9 @@ pub struct TenantState {
     pub settings: Settings,
     /// Overrides accepted no later than this are cleared for good.
     pub cleared_through: Option<Instant>,
+    /// Whether the current generation is a simulation's, which may not be exported (rules 6.9).
+    #[serde(default)]
+    pub simulated: bool,
     /// `as_of(Customer)` of the last generation that was not simulated.
     pub as_of_real: Option<Instant>,
     /// The latest `as_of` of any open or finished refresh: later writes are accepted after it.
@@ -71,6 +75,7 @@ impl TenantState {
             activities: Vec::new(),
             settings: Settings::default(),
             cleared_through: None,
+            simulated: false,
             as_of_real: None,
             as_of_open: None,
             position: Position(0),
@@ -91,10 +96,10 @@ impl TenantState {
     }
 
     /// The activity configuration of a source entity, as it is now.
+    ///
+    /// The case of the name does not matter: a source may be configured before its entity is loaded.
     pub fn activity_config(&self, entity: &EntityName) -> Option<&ActivityConfig> {
-        self.activities
-            .iter()
-            .find(|config| config.entity_name == *entity)
+        crate::activity::configured(self, entity.as_str())
     }
 
     /// The instant that a request works with: never before the last committed write (rules 2.1).
@@ -155,6 +160,7 @@ impl TenantState {
         self.entities = switch.entities;
         self.timeline = switch.timeline;
         self.projected_with = switch.projected_with;
+        self.simulated = switch.simulated;
         if let Some(as_of) = as_of {
             self.open_refresh(as_of);
             if !switch.simulated {

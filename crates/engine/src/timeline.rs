@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use sanntid_types::{ActivityId, CallerName, Error, Instant, Position, ProfileId, UnifiedActivity};
 
 use crate::activity::configured;
+use crate::key_ring::key_members;
 use crate::ports::{View, ViewError};
 use crate::profile::view_error;
-use crate::project::{key_text, source_activity};
+use crate::project::source_activity;
 use crate::record::{Owner, SourceActivity, StoredActivity};
 use crate::tenant::TenantState;
 
@@ -109,14 +110,10 @@ fn owners(
         return Ok(owners);
     };
     for (ordinal, alternate) in customer.schema.alternate_keys() {
-        let Some(attribute) = customer.schema.attributes.get(ordinal) else {
-            continue;
-        };
-        let keys = key_text(attribute.data_type, row.get(ordinal)).unwrap_or_default();
-        let keys = keys.split(';').map(str::trim).filter(|key| !key.is_empty());
+        let keys = key_members(row.get(ordinal)).into_iter();
         owners.extend(keys.map(|key| Owner::Key {
             entity: alternate.qualified_name(),
-            key: key.to_owned(),
+            key,
         }));
     }
     Ok(owners)

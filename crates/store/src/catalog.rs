@@ -298,6 +298,14 @@ pub fn put_job(batch: &mut WriteBatch, incarnation: Incarnation, job: &Job) {
     }
 }
 
+/// Takes a job off the list of those that have not ended, whatever it says itself.
+pub fn forget_active_job(batch: &mut WriteBatch, incarnation: Incarnation, job: JobId) {
+    batch.delete(
+        Space::Meta,
+        Key::job(meta::ACTIVE_JOB, incarnation, job).into_bytes(),
+    );
+}
+
 /// The jobs of all tenants that have not ended, in the order of their tenants and ids.
 pub fn active_jobs(snapshot: &dyn Snapshot) -> Result<Vec<(Incarnation, JobId)>> {
     let prefix = Key::meta(meta::ACTIVE_JOB);
@@ -361,6 +369,18 @@ pub fn uploads(
     incarnation: Incarnation,
 ) -> impl Iterator<Item = Result<UploadRecord>> + '_ {
     json_under(snapshot, &Key::of_tenant(meta::UPLOAD, incarnation))
+}
+
+/// Reads all uploads of all tenants.
+pub fn all_uploads(
+    snapshot: &dyn Snapshot,
+) -> impl Iterator<Item = Result<(Incarnation, UploadRecord)>> + '_ {
+    let prefix = Key::meta(meta::UPLOAD);
+    let entries = snapshot.prefix(Space::Meta, prefix.as_bytes(), Order::Ascending);
+    entries.map(|entry| {
+        let (key, value) = entry?;
+        Ok((Incarnation(number_at(&key, 1)?), codec::read_json(&value)?))
+    })
 }
 
 /// Writes one upload.

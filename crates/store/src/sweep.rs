@@ -125,6 +125,11 @@ impl Expiry {
         notes.push(Cleared { through, at });
     }
 
+    /// Forgets an ended life, of which the sweep removes everything.
+    pub fn forget(&self, incarnation: Incarnation) {
+        self.cleared.write().remove(&incarnation);
+    }
+
     /// Stops or resumes dropping, for a clock that can't be trusted (rules 2.4).
     pub fn pause(&self, paused: bool) {
         self.paused.store(paused, Ordering::Relaxed);

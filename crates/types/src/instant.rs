@@ -6,12 +6,18 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
-use crate::literal::parse_instant;
+use crate::time_text::parse_instant;
 
 /// Gives the time. The one real implementation lives in the server; tests inject a simulated one.
 pub trait Clock: Send + Sync + 'static {
     /// The present instant.
     fn now(&self) -> Instant;
+
+    /// Whether the instants can be relied on: false while the wall clock disagrees with a
+    /// monotonic one (rules 2.4).
+    fn is_trusted(&self) -> bool {
+        true
+    }
 }
 
 /// Holds a UTC instant in milliseconds since the Unix epoch; RFC 3339 in text.

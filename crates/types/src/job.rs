@@ -124,11 +124,16 @@ pub enum RejectionKind {
 pub struct RowRejection {
     pub kind: RejectionKind,
     pub entity: String,
-    /// The file or part that holds the row.
-    pub file: String,
-    /// Counts the file's rows from 1, without a header.
-    pub row: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The number of the part that holds the row, where the row was met in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<u32>,
+    /// Counts the part's rows from 1, without a header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<u64>,
+    /// The row's key, where it has a readable one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
     pub reason: String,
 }

@@ -18,6 +18,7 @@ mod row;
 mod scalar;
 mod schema;
 mod settings;
+mod time_text;
 
 pub use activity::{ActivityConfig, ActivityState, Relationship, UnifiedActivity};
 pub use edm::EdmType;

@@ -3,9 +3,10 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime};
+use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
 
+use crate::time_text::{has_shape, parse_date, parse_instant, parse_time, parse_with_format};
 use crate::{EdmType, Number, Scalar};
 
 /// Holds one value as compact JSON text, ready to be sent (`"Oslo"`, `12.50`, `true`, `null`).
@@ -171,6 +172,10 @@ impl Literal {
             }
             EdmType::Decimal | EdmType::Double => {
                 Number::parse(text).ok_or_else(wrong)?;
+                let infinite = || text.parse::<f64>().is_ok_and(f64::is_infinite);
+                if edm == EdmType::Double && infinite() {
+                    return Err(wrong());
+                }
                 Ok(Self(without_leading_zeros(text)))
             }
             EdmType::Date => {
@@ -192,6 +197,10 @@ impl Literal {
                 Ok(Self(quote(text)))
             }
             EdmType::Guid => {
+                // The uuid crate takes braces and texts without hyphens too.
+                if !has_shape(text, "________-____-____-____-____________") {
+                    return Err(wrong());
+                }
                 uuid::Uuid::try_parse(text).map_err(|_| wrong())?;
                 Ok(Self(quote(text)))
             }
@@ -227,39 +236,6 @@ pub fn scalar_of(edm: EdmType, json: &str) -> Option<Scalar<'_>> {
         EdmType::TimeOfDay => Scalar::Time(parse_time(&text()?)?),
         EdmType::Guid => Scalar::Guid(uuid::Uuid::try_parse(&text()?).ok()?),
     })
-}
-
-/// Reads RFC 3339; without a zone it is UTC, a date alone midnight UTC. Says whether it had a zone.
-pub(crate) fn parse_instant(text: &str) -> Option<(DateTime<chrono::FixedOffset>, bool)> {
-    if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
-        return Some((instant, true));
-    }
-    NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f")
-        .ok()
-        .map(|naive| (naive.and_utc().fixed_offset(), false))
-}
-
-fn parse_date(text: &str) -> Option<NaiveDate> {
-    // chrono takes one-digit months too; an Edm.Date has exactly ten characters.
-    (text.len() == 10)
-        .then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok())
-        .flatten()
-}
-
-fn parse_time(text: &str) -> Option<NaiveTime> {
-    ["%H:%M:%S%.f", "%H:%M"]
-        .iter()
-        .find_map(|form| NaiveTime::parse_from_str(text, form).ok())
-}
-
-fn parse_with_format(text: &str, format: &str) -> Option<NaiveDateTime> {
-    DateTime::parse_from_str(text, format)
-        .map(|zoned| zoned.naive_utc())
-        .or_else(|_| NaiveDateTime::parse_from_str(text, format))
-        .or_else(|_| {
-            NaiveDate::parse_from_str(text, format).map(|date| date.and_time(NaiveTime::MIN))
-        })
-        .ok()
 }
 
 fn check_year(date: NaiveDate) -> Result<(), LiteralError> {
@@ -381,6 +357,37 @@ mod tests {
             (EdmType::String, "{}"),
             (EdmType::String, "\"a\\u0000\""),
             (EdmType::Double, "[1]"),
+            (EdmType::Double, "1e400"),
+            (EdmType::String, "\"\\ud800\""),
+            (EdmType::String, "\"\\ud800\\u0041\""),
+            (EdmType::String, "\"a\nb\""),
+            (EdmType::String, "\"a\" \"b\""),
+            (EdmType::Int64, "\" 1\""),
+            (EdmType::Int64, "\"+1\""),
+            (EdmType::Int64, "\"\""),
+            (EdmType::Int32, "01"),
+            (EdmType::Decimal, "NaN"),
+            (EdmType::Decimal, ".5"),
+            (EdmType::Boolean, "True"),
+            (EdmType::Date, "\"+2026-1-01\""),
+            (EdmType::Date, "\"2026- 1-01\""),
+            (EdmType::Date, "\"2026-1-001\""),
+            (EdmType::Date, "\"2026-01-01T\""),
+            (EdmType::DateTimeOffset, "\"2026-1-1T1:2:3\""),
+            (EdmType::DateTimeOffset, "\" 2026-01-01T01:02:03\""),
+            (EdmType::DateTimeOffset, "\"+2026-01-01T01:02:03\""),
+            (EdmType::DateTimeOffset, "\"2026-01-01T01:02:03Z \""),
+            (EdmType::DateTimeOffset, "\"2026-01-01T01:02:03.Z\""),
+            (EdmType::DateTimeOffset, "\"2026-01-01T01:02:03.\""),
+            (EdmType::DateTimeOffset, "\"2026-01-01T01:02:03+0100\""),
+            (EdmType::DateTimeOffset, "\"2026-01-01\""),
+            (EdmType::DateTimeOffset, "1767225600"),
+            (EdmType::TimeOfDay, "\"1:2:3\""),
+            (EdmType::TimeOfDay, "\" 10:00\""),
+            (EdmType::TimeOfDay, "\"10:00:00.\""),
+            (EdmType::TimeOfDay, "\"10:00:60\""),
+            (EdmType::Guid, "\"{00000000-0000-0000-0000-000000000001}\""),
+            (EdmType::Guid, "\"00000000000000000000000000000001\""),
         ] {
             assert!(json(edm, text).is_err(), "{edm:?} {text}");
         }

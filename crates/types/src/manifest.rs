@@ -102,6 +102,12 @@ impl ManifestEntity {
             ));
         }
         let is_customer = mapped == CUSTOMER;
+        if mapped.eq_ignore_ascii_case(CUSTOMER) && !is_customer {
+            problems.push(problem(
+                &format!("{target}.name"),
+                "the entity of the profiles is spelled Customer",
+            ));
+        }
         if is_customer != (self.entity_type == EntityType::Profile) {
             problems.push(problem(
                 &format!("{target}.entityType"),
@@ -164,6 +170,28 @@ impl ManifestEntity {
 }
 
 impl ManifestAttribute {
+    /// Declares the attributes of a loaded entity again.
+    pub fn of_schema(schema: &EntitySchema) -> Vec<Self> {
+        let declare = |attribute: &Attribute| Self {
+            name: attribute
+                .friendly_name
+                .clone()
+                .unwrap_or_else(|| attribute.name.clone()),
+            data_type: attribute.data_type,
+            format: attribute.format.clone(),
+            computed: attribute.role == AttributeRole::Computed,
+            empty_is_value: attribute.empty_is_value,
+            alternate_key: match &attribute.role {
+                AttributeRole::AlternateKey(key) => Some(key.clone()),
+                AttributeRole::Plain
+                | AttributeRole::Key
+                | AttributeRole::PreviousId
+                | AttributeRole::Computed => None,
+            },
+        };
+        schema.attributes.iter().map(declare).collect()
+    }
+
     fn attribute(&self, of_customer: bool, target: &str, problems: &mut Vec<Detail>) -> Attribute {
         let (name, friendly_name) = map_name(&self.name);
         if name.is_empty() || name.len() > crate::id::ID_LENGTH_MAX {
@@ -298,6 +326,16 @@ mod tests {
                 "entities[2].key"
             ]
         );
+    }
+
+    #[test]
+    fn customer_has_one_spelling() {
+        let error = manifest(
+            r#"{"asOf": "2026-11-23T02:00:00Z", "entities": [
+              {"name": "customer", "entityType": "unspecified", "attributes": []}]}"#,
+        )
+        .expect_err("would be taken for the profiles");
+        assert_eq!(error.details[0].target, "entities[0].name");
     }
 
     #[test]

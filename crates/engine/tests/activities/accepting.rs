@@ -36,7 +36,10 @@ fn a_new_activity_stores_itself_its_identity_and_the_head() {
         activity.accepted_at > instance.clock,
         "after the refresh that is open"
     );
-    assert_eq!(activity.expires_at, instance.clock.plus(Settings::TTL_MAX));
+    assert_eq!(
+        activity.expires_at,
+        activity.accepted_at.plus(Settings::TTL_MAX)
+    );
     let [
         Record::Activity {
             activity: stored,

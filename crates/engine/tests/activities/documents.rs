@@ -1,6 +1,6 @@
 //! What an activity's document may be (rules 4.1 to 4.3), a table per rule.
 
-use sanntid_engine::{Appended, StoredActivity, project_row};
+use sanntid_engine::{Appended, OnUnknownCustomer, StoredActivity, project_row};
 use sanntid_types::{ErrorCode, Literal, RowBuilder};
 
 use crate::instance::{Instance, ORDERS, at, orders_config, orders_schema};
@@ -109,6 +109,49 @@ fn every_bad_field_is_listed_once() {
     ]
     .map(|(field, code)| (field.to_owned(), code));
     assert_eq!(problems("UnifiedActivity", body), expected);
+    let twice = r#"{"Title": "t", "TITLE": "u", "CustomerId": "a", "ActivityType": 5}"#;
+    let expected = [
+        ("TITLE", DuplicateField),
+        ("ActivityTime", MissingField),
+        ("ActivityType", InvalidField),
+    ]
+    .map(|(field, code)| (field.to_owned(), code));
+    assert_eq!(problems("UnifiedActivity", twice), expected);
+    let row = r#"{"OrderId": 1, "ORDERID": 2, "Nope": 1, "Total": true, "ContactId": "k1"}"#;
+    let expected = [
+        ("ORDERID", DuplicateField),
+        ("Nope", UnknownField),
+        ("Total", InvalidField),
+        ("PurchasedOn", MissingField),
+    ]
+    .map(|(field, code)| (field.to_owned(), code));
+    assert_eq!(problems(ORDERS, row), expected);
+}
+
+#[test]
+fn a_bad_valid_until_is_listed_with_what_else_is_wrong() {
+    for (entity, body, other) in [
+        ("UnifiedActivity", with(", \"Title\": 5"), "Title"),
+        (
+            "UnifiedActivity",
+            with("").replace("\"a\"", "\"zz\""),
+            "CustomerId",
+        ),
+        (ORDERS, "{\"Nope\": 1}".to_owned(), "Nope"),
+        (ORDERS, "5".to_owned(), "body"),
+    ] {
+        let reject = OnUnknownCustomer::Reject;
+        let error = Instance::new()
+            .post_with(entity, &body, Some(0), reject)
+            .expect_err("refused");
+        let targets: Vec<_> = error.details.iter().map(|d| d.target.as_str()).collect();
+        assert_eq!(targets.first(), Some(&other), "{body}");
+        assert_eq!(targets.last(), Some(&"validUntil"), "{body}");
+    }
+    let error = Instance::new()
+        .post_with("Customer", "{}", Some(0), OnUnknownCustomer::Reject)
+        .expect_err("refused");
+    assert_eq!(error.code, ErrorCode::MethodNotAllowed);
 }
 
 #[test]
@@ -161,6 +204,8 @@ fn bad_values_of_the_unified_format_are_refused() {
         (r#", "EntityName": """#, "EntityName"),
         (r#", "SemanticData": {"a": "\ud800"}"#, "SemanticData"),
         (r#", "SemanticData": 5"#, "SemanticData"),
+        (r#", "SemanticData": {"a": "\u0000"}"#, "SemanticData"),
+        (r#", "SemanticData": "\u0000""#, "SemanticData"),
     ] {
         assert_eq!(
             problems("UnifiedActivity", &with(more)),
@@ -254,7 +299,7 @@ fn every_bad_column_is_listed() {
         one("OrderId", InvalidField),
         "not missing too"
     );
-    let twice = r#"{"OrderId": 1, "orderID": 1}"#;
+    let twice = r#"{"OrderId": 1, "PurchasedOn": "2026-11-01", "ContactId": "k1", "orderID": 1}"#;
     assert_eq!(
         problems(ORDERS, twice),
         one("orderID", ErrorCode::DuplicateField)

@@ -3,11 +3,15 @@
 #[cfg(test)]
 mod accepting;
 #[cfg(test)]
+mod configuring;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod history;
 #[cfg(test)]
 mod instance;
+#[cfg(test)]
+mod keys;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]

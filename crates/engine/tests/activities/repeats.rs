@@ -116,6 +116,48 @@ fn a_source_row_repeats_by_value() {
 }
 
 #[test]
+fn an_entity_is_the_same_in_any_case() {
+    let mut instance = Instance::new();
+    let body = r#"{"CustomerId": "a", "ActivityTime": "2026-11-01T00:00:00Z", "ActivityType":
+        "Visit", "EntityName": "shop_ORDERS", "ActualActivityId": "7"}"#;
+    let id = || "Shop_Orders:7".to_owned();
+    assert_eq!(
+        post(&mut instance, "UnifiedActivity", body),
+        Answer::New(id())
+    );
+    let spelled = body.replace("shop_ORDERS", ORDERS);
+    assert_eq!(
+        post(&mut instance, "UnifiedActivity", &spelled),
+        Answer::Replayed(id())
+    );
+}
+
+#[test]
+fn a_source_configured_ahead_goes_by_the_name_that_its_snapshot_declares() {
+    let mut instance = Instance::empty();
+    instance.tenant.activities[0].entity_name = crate::instance::name("SHOP_ORDERS");
+    instance.refresh(&[("a", "k1")], &[], &[order(1, "11/01/2026", "s", "k1")]);
+    let row = r#"{"OrderId": 7, "PurchasedOn": "2026-11-02", "ContactId": "k1"}"#;
+    let id = Answer::New("Shop_Orders:7".to_owned());
+    assert_eq!(post(&mut instance, "shop_orders", row), id);
+    assert_eq!(instance.ids("a"), ["Shop_Orders:7", "Shop_Orders:1"]);
+    let entries = instance.entries("a", Default::default());
+    let named = entries
+        .iter()
+        .map(|entry| entry.activity.entity_name.as_deref());
+    assert!(named.eq([Some(ORDERS); 2]));
+    let again = row.replace("7", "1").replace("11-02", "11-01");
+    let brought = Answer::Replayed("Shop_Orders:1".to_owned());
+    assert_eq!(post(&mut instance, "shop_orders", &again), brought);
+    instance.tenant.projected_with[0].entity_name = crate::instance::name("SHOP_ORDERS");
+    assert_eq!(
+        instance.ids("a").len(),
+        2,
+        "as it was when the timeline was made"
+    );
+}
+
+#[test]
 fn ids_are_unique_whatever_the_customer_or_format() {
     let mut instance = Instance::new();
     post(
@@ -145,7 +187,10 @@ fn the_first_answer_stands_whatever_has_changed_since() {
     instance.refresh(&[("a", "k1")], &[], &[]);
     instance.wait(50);
     let again = instance.post_with("UnifiedActivity", &body, Some(0), OnUnknownCustomer::Reject);
-    let Ok(Appended::Replayed { state, activity }) = again else {
+    let Ok(Appended::Replayed {
+        state, activity, ..
+    }) = again
+    else {
         panic!("{again:?}")
     };
     assert_eq!((state, activity.id.as_str()), (ActivityState::Held, "x"));

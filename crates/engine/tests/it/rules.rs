@@ -199,3 +199,81 @@ fn the_etag_goes_by_value_and_guards_an_update() {
     );
     assert!(with(&one).is_ok() && with("*").is_ok());
 }
+
+#[test]
+fn a_name_given_twice_hides_no_other_bad_field() {
+    let mut instance = Instance::with_profiles(&["a"]);
+    let body = r#"{"Nope": 1, "City": "x", "CITY": "y", "Score": "1", "city": 5}"#;
+    let error = instance.patch("a", body, Some(0)).expect_err("refused");
+    let mut found: Vec<_> = error
+        .details
+        .iter()
+        .map(|d| (d.target.as_str(), d.error_code))
+        .collect();
+    found.sort_by_key(|(target, _)| *target);
+    assert_eq!(
+        found,
+        [
+            ("CITY", ErrorCode::DuplicateField),
+            ("Nope", ErrorCode::UnknownField),
+            ("Score", ErrorCode::InvalidField),
+            ("city", ErrorCode::DuplicateField),
+            ("validUntil", ErrorCode::ValidUntilOutOfRange),
+        ]
+    );
+}
+
+#[test]
+fn an_update_shows_in_the_next_read_or_is_refused() {
+    let mut instance = Instance::with_profiles(&["a"]);
+    let ahead = instance.clock.plus(Duration::from_secs(10));
+    instance.tenant.open_refresh(ahead);
+    let error = instance
+        .patch("a", r#"{"City": "x"}"#, Some(10))
+        .expect_err("would have ended before it was accepted");
+    assert_eq!(error.code, ErrorCode::ValidUntilOutOfRange);
+    instance
+        .patch("a", r#"{"City": "x"}"#, Some(11))
+        .expect("accepted");
+    assert_eq!(instance.city("a").as_deref(), Some("\"x\""));
+}
+
+#[test]
+fn updates_that_lie_over_each_other_are_bounded() {
+    let mut instance = Instance::with_profiles(&["a"]);
+    let city = |instance: &mut Instance, ttl| instance.patch("a", r#"{"City": "x"}"#, Some(ttl));
+    for layer in 0..64 {
+        city(&mut instance, 1000 - layer).expect("each ends before the one under it");
+    }
+    let error = city(&mut instance, 900).expect_err("one too many");
+    assert_eq!(error.code, ErrorCode::ValidUntilOutOfRange);
+    assert_eq!(error.details[0].target, "City");
+    city(&mut instance, 937).expect("takes the place of the one that ends with it");
+    instance
+        .patch("a", r#"{"Score": 1}"#, Some(900))
+        .expect("another field has its own");
+    instance.wait(937);
+    city(&mut instance, 1).expect("some have expired");
+}
+
+#[test]
+fn a_document_has_a_bounded_number_of_fields() {
+    let mut instance = Instance::with_profiles(&["a"]);
+    let body = |count: usize| {
+        let members: Vec<_> = (0..count).map(|n| format!("\"f{n}\": 1")).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    let refused = |instance: &mut Instance, count| {
+        let error = instance.patch("a", &body(count), None);
+        error.expect_err("refused").details.len()
+    };
+    assert_eq!(
+        refused(&mut instance, 4096),
+        4096,
+        "every bad field is listed"
+    );
+    assert_eq!(refused(&mut instance, 4097), 0);
+    let long = format!("{{\"{}\": 1}}", "å".repeat(100_000));
+    let error = instance.patch("a", &long, None).expect_err("unknown");
+    assert!(error.details[0].target.chars().count() <= 101, "shortened");
+}

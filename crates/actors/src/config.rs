@@ -1,0 +1,143 @@
+//! Owns the limits of tenants and refreshes. Must not read files or the environment.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// Says which setting is out of range.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("config value {field} is out of range: {reason}")]
+pub struct ConfigError {
+    pub field: &'static str,
+    pub reason: &'static str,
+}
+
+/// Limits and times of a node. Every queue has one.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Threads that own tenants and commit their writes; each syncs for all of its tenants.
+    pub shards: usize,
+    /// Calls of one tenant that wait for an answer at a time; more are refused.
+    pub tenant_calls_max: usize,
+    /// The same over all tenants.
+    pub node_calls_max: usize,
+    /// Staged writes of a shard are committed at this size at the latest, in bytes.
+    pub batch_bytes_max: u64,
+    /// A tenant without a call for this long leaves memory.
+    pub tenant_idle: Duration,
+    /// How long a call waits for its tenant to start.
+    pub start_wait_max: Duration,
+    /// The delay before a crashed tenant is started again; doubled at each crash.
+    pub restart_delay_min: Duration,
+    /// The longest such delay.
+    pub restart_delay_max: Duration,
+    /// After this long without a crash the delay is `restart_delay_min` again.
+    pub healthy_after: Duration,
+    /// Refreshes that run at a time.
+    pub refreshes_max: usize,
+    /// Jobs of one instance that have not ended.
+    pub jobs_queued_max: usize,
+    /// The longest that a refresh may run.
+    pub refresh_time_max: Duration,
+    /// Unusable rows that a job keeps for reading; all are counted.
+    pub rejections_kept_max: u64,
+    /// Uploads of one instance that are open at a time.
+    pub uploads_open_max: usize,
+    /// Parts of one upload.
+    pub upload_parts_max: usize,
+    /// How long an upload lives after it was opened.
+    pub upload_ttl: Duration,
+    /// Records that one step of reclamation removes at most.
+    pub sweep_records_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            shards: 1,
+            tenant_calls_max: 1024,
+            node_calls_max: 4096,
+            batch_bytes_max: 16 << 20,
+            tenant_idle: Duration::from_secs(300),
+            start_wait_max: Duration::from_secs(5),
+            restart_delay_min: Duration::from_secs(1),
+            restart_delay_max: Duration::from_secs(30),
+            healthy_after: Duration::from_secs(60),
+            refreshes_max: 1,
+            jobs_queued_max: 16,
+            refresh_time_max: Duration::from_secs(6 * 3600),
+            rejections_kept_max: 10_000,
+            uploads_open_max: 8,
+            upload_parts_max: 1000,
+            upload_ttl: Duration::from_secs(24 * 3600),
+            sweep_records_max: 5_000,
+        }
+    }
+}
+
+impl Config {
+    /// Checks every range; an error names the first field that is out of its range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let second = Duration::from_secs(1);
+        let checks = [
+            ((1..=64).contains(&self.shards), "shards", "1 to 64"),
+            (
+                (1..=65_536).contains(&self.tenant_calls_max),
+                "tenant_calls_max",
+                "1 to 65536",
+            ),
+            (
+                self.node_calls_max >= self.tenant_calls_max,
+                "node_calls_max",
+                "at least tenant_calls_max",
+            ),
+            (
+                (1 << 10..=32 << 20).contains(&self.batch_bytes_max),
+                "batch_bytes_max",
+                "1 KiB to 32 MiB",
+            ),
+            (self.tenant_idle >= second, "tenant_idle", "at least 1 s"),
+            (
+                self.restart_delay_max >= self.restart_delay_min,
+                "restart_delay_max",
+                "at least restart_delay_min",
+            ),
+            (
+                (1..=64).contains(&self.refreshes_max),
+                "refreshes_max",
+                "1 to 64",
+            ),
+            (
+                (1..=1000).contains(&self.jobs_queued_max),
+                "jobs_queued_max",
+                "1 to 1000",
+            ),
+            (
+                (1..=1000).contains(&self.uploads_open_max),
+                "uploads_open_max",
+                "1 to 1000",
+            ),
+            (
+                (1..=10_000).contains(&self.upload_parts_max),
+                "upload_parts_max",
+                "1 to 10000",
+            ),
+            (
+                self.rejections_kept_max <= 1_000_000,
+                "rejections_kept_max",
+                "at most 1000000",
+            ),
+            (self.upload_ttl >= second, "upload_ttl", "at least 1 s"),
+            (
+                self.sweep_records_max >= 1,
+                "sweep_records_max",
+                "at least 1",
+            ),
+        ];
+        match checks.into_iter().find(|(holds, ..)| !holds) {
+            Some((_, field, reason)) => Err(ConfigError { field, reason }),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Owns the list of instances: creating, renaming, deleting and resetting them (rules 6.12).
+//!
+//! Each is one durable record. Must not leave two owners of an instance: its slot is closed first.
+
+use std::sync::Arc;
+
+use sanntid_engine::{CallError, NewInstance, TenantState};
+use sanntid_store::{WriteBatch, catalog};
+use sanntid_types::{Error, ErrorCode, InstanceId, InstanceInfo, InstanceName};
+
+use crate::{
+    node::{Shared, not_found},
+    outcome::{call_error, refusal},
+    registry::unavailable,
+};
+
+impl Shared {
+    /// Runs `work`, which may block, aside.
+    pub(crate) async fn aside<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Arc<Self>) -> Result<T, CallError> + Send + 'static,
+    ) -> Result<T, CallError> {
+        let shared = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || work(&shared)).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::error!(%error, "work was not finished");
+                Err(CallError::Unknown)
+            }
+        }
+    }
+
+    pub(crate) fn list_instances(&self) -> Result<Vec<InstanceInfo>, CallError> {
+        let snapshot = self.kv.snapshot().map_err(|error| refusal(&error))?;
+        let infos = catalog::instances(&*snapshot).map(|record| Ok(record?.info));
+        let infos: Result<_, sanntid_store::Error> = infos.collect();
+        Ok(infos.map_err(|error| refusal(&error))?)
+    }
+
+    pub(crate) fn record_of(&self, id: InstanceId) -> Result<catalog::InstanceRecord, CallError> {
+        let snapshot = self.kv.snapshot().map_err(|error| refusal(&error))?;
+        let found = catalog::instance(&*snapshot, id).map_err(|error| refusal(&error))?;
+        Ok(found.ok_or_else(|| not_found(id))?)
+    }
+
+    pub(crate) fn create_instance(&self, new: NewInstance) -> Result<InstanceInfo, CallError> {
+        let _one_at_a_time = self.instance_changes.lock();
+        let id = new.id.unwrap_or_else(|| InstanceId(uuid::Uuid::new_v4()));
+        let now = self.clock.now();
+        let mut batch = WriteBatch::new();
+        let snapshot = self.kv.snapshot().map_err(|error| refusal(&error))?;
+        if catalog::instance(&*snapshot, id)
+            .map_err(|error| refusal(&error))?
+            .is_some()
+        {
+            let text = format!("there is an instance {id} already");
+            let error = Error::new(ErrorCode::InstanceExists, text);
+            return Err(error.with_target("instanceMetadata.instanceId").into());
+        }
+        let incarnation = catalog::next_incarnation(&*snapshot, &mut batch);
+        let incarnation = incarnation.map_err(|error| refusal(&error))?;
+        drop(snapshot);
+        let info = InstanceInfo {
+            id,
+            name: new.name,
+            instance_type: new.instance_type,
+            version: 1,
+            created_at: now,
+            created_by: new.by.clone(),
+            updated_at: now,
+            updated_by: new.by,
+        };
+        catalog::put_instance(
+            &mut batch,
+            &catalog::InstanceRecord {
+                info: info.clone(),
+                incarnation,
+            },
+        );
+        catalog::put_tenant(&mut batch, &TenantState::new(id, incarnation));
+        self.kv.commit(batch).map_err(|error| call_error(&error))?;
+        Ok(info)
+    }
+
+    pub(crate) fn rename_instance(
+        &self,
+        id: InstanceId,
+        name: InstanceName,
+        by: String,
+    ) -> Result<InstanceInfo, CallError> {
+        let _one_at_a_time = self.instance_changes.lock();
+        let mut record = self.record_of(id)?;
+        record.info.name = name;
+        record.info.version += 1;
+        record.info.updated_at = self.clock.now();
+        record.info.updated_by = by;
+        let mut batch = WriteBatch::new();
+        catalog::put_instance(&mut batch, &record);
+        self.kv.commit(batch).map_err(|error| call_error(&error))?;
+        Ok(record.info)
+    }
+
+    /// Ends an instance's life; with `again`, the instance begins a new one.
+    pub(crate) async fn end_life(
+        self: &Arc<Self>,
+        id: InstanceId,
+        again: bool,
+    ) -> Result<(), CallError> {
+        self.record_of(id)?;
+        self.close(id).await?;
+        let ended = self.aside(move |shared| shared.commit_end(id, again)).await;
+        self.registry.reopen(id);
+        let ended = ended?;
+        self.refreshes.cancel_of(id);
+        self.aside(move |shared| {
+            crate::uploads::remove_files_of(shared, ended);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn close(&self, id: InstanceId) -> Result<(), CallError> {
+        for _ in 0..3 {
+            if let Some((addr, changed)) = self.registry.close(id) {
+                let Some(addr) = addr else { return Ok(()) };
+                // One that crashes meanwhile is gone all the same.
+                addr.send(crate::tenant::Leave).await.ok();
+                return match self.registry.wait(id, changed).await {
+                    Ok(()) => Ok(()),
+                    Err(error) => {
+                        self.registry.reopen(id);
+                        Err(error.into())
+                    }
+                };
+            }
+            if let Some(changed) = self.registry.changing(id) {
+                self.registry.wait(id, changed).await?;
+            }
+        }
+        Err(unavailable(id, "is busy with another change; nothing was changed").into())
+    }
+
+    fn commit_end(
+        &self,
+        id: InstanceId,
+        again: bool,
+    ) -> Result<sanntid_types::Incarnation, CallError> {
+        let _one_at_a_time = self.instance_changes.lock();
+        let _no_upload_changes = self.upload_changes.lock();
+        let mut record = self.record_of(id)?;
+        let ended = record.incarnation;
+        let now = self.clock.now();
+        let mut batch = WriteBatch::new();
+        let snapshot = self.kv.snapshot().map_err(|error| refusal(&error))?;
+        catalog::drop_incarnation(&mut batch, ended, now);
+        for job in catalog::active_jobs_of(&*snapshot, ended).map_err(|error| refusal(&error))? {
+            catalog::forget_active_job(&mut batch, ended, job);
+        }
+        if again {
+            let before = catalog::tenant(&*snapshot, ended).map_err(|error| refusal(&error))?;
+            let incarnation = catalog::next_incarnation(&*snapshot, &mut batch);
+            record.incarnation = incarnation.map_err(|error| refusal(&error))?;
+            record.info.version += 1;
+            record.info.updated_at = now;
+            let mut state = TenantState::new(id, record.incarnation);
+            if let Some(before) = before {
+                state.settings = before.settings;
+                state.activities = before.activities;
+            }
+            catalog::put_instance(&mut batch, &record);
+            catalog::put_tenant(&mut batch, &state);
+        } else {
+            catalog::remove_instance(&mut batch, id);
+        }
+        drop(snapshot);
+        self.kv.commit(batch).map_err(|error| call_error(&error))?;
+        Ok(ended)
+    }
+}

@@ -1,0 +1,140 @@
+//! Owns what a caller learns when the store refuses, and the way an answer takes back to it.
+//!
+//! Must not answer a write with an error that may be untrue: a 5xx says that nothing is stored.
+
+use sanntid_engine::{AppendAnswer, CallError, PatchAnswer, ViewError};
+use sanntid_types::{Error, ErrorCode};
+use tokio::sync::oneshot;
+
+/// What a tenant answers.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    Patched(PatchAnswer),
+    Appended(Box<AppendAnswer>),
+    /// The answer of a change is where the change put it.
+    Changed,
+}
+
+/// What reaches the caller.
+#[derive(Debug)]
+pub(crate) enum Delivery {
+    Done(Result<Reply, CallError>),
+    /// Nobody has looked at the call.
+    NotHandled,
+}
+
+/// Where an answer goes. Dropped without one, it tells the caller what can be known.
+#[derive(Debug)]
+pub(crate) struct ReplyTo {
+    sender: Option<oneshot::Sender<Delivery>>,
+    staged: bool,
+}
+
+impl ReplyTo {
+    /// Makes the two ends.
+    pub(crate) fn new() -> (Self, oneshot::Receiver<Delivery>) {
+        let (sender, receiver) = oneshot::channel();
+        (
+            Self {
+                sender: Some(sender),
+                staged: false,
+            },
+            receiver,
+        )
+    }
+
+    /// Notes that from now on the call may be stored.
+    pub(crate) fn mark_staged(&mut self) {
+        self.staged = true;
+    }
+
+    /// Answers.
+    pub(crate) fn send(mut self, answer: Result<Reply, CallError>) {
+        self.deliver(Delivery::Done(answer));
+    }
+
+    fn deliver(&mut self, delivery: Delivery) {
+        // A caller that is gone needs no answer.
+        self.sender.take().map(|sender| sender.send(delivery).ok());
+    }
+}
+
+impl Drop for ReplyTo {
+    fn drop(&mut self) {
+        let delivery = if self.staged {
+            Delivery::Done(Err(CallError::Unknown))
+        } else {
+            Delivery::NotHandled
+        };
+        self.deliver(delivery);
+    }
+}
+
+/// Says why the store refused; an outcome that can't be known stays so.
+pub(crate) fn call_error(error: &sanntid_store::Error) -> CallError {
+    if error.outcome_is_unknown() {
+        CallError::Unknown
+    } else {
+        CallError::Refused(refusal(error))
+    }
+}
+
+/// Says to a reader why the store can't answer.
+pub(crate) fn refusal(error: &sanntid_store::Error) -> Error {
+    use sanntid_store::Error as Store;
+    let (code, text, limit) = match error {
+        Store::DiskFull { .. } => (
+            ErrorCode::DiskFull,
+            "the disk is too full to take writes; nothing was stored",
+            "freeSpace",
+        ),
+        Store::Poisoned | Store::Reopening | Store::WriteFailed { .. } | Store::LoadInterrupted => {
+            (
+                ErrorCode::StorePoisoned,
+                "the store is recovering from a failed write; nothing was stored",
+                "store",
+            )
+        }
+        Store::Closed => (
+            ErrorCode::TenantUnavailable,
+            "the server is shutting down; nothing was stored",
+            "shutdown",
+        ),
+        Store::Busy => (
+            ErrorCode::Overloaded,
+            "the store is busy; nothing was stored",
+            "storeWrites",
+        ),
+        Store::BatchTooLarge { .. } => (
+            ErrorCode::BodyTooLarge,
+            "the write is larger than the store takes",
+            "batchBytes",
+        ),
+        Store::Io(_)
+        | Store::Corrupt { .. }
+        | Store::Locked
+        | Store::InvalidKey { .. }
+        | Store::InvalidConfig { .. } => {
+            tracing::error!(%error, "the store can't answer");
+            return Error::new(ErrorCode::Internal, "stored data can't be read");
+        }
+    };
+    Error::new(code, text).with_target(limit)
+}
+
+/// Says to a reader why a view can't be read.
+pub(crate) fn view_refusal(error: ViewError) -> Error {
+    match error {
+        ViewError::Unavailable(text) => Error::new(ErrorCode::TenantUnavailable, text),
+        ViewError::Corrupt(detail) => {
+            tracing::error!(detail, "stored data is corrupt");
+            Error::new(ErrorCode::Internal, "stored data can't be read")
+        }
+    }
+}
+
+/// Says that a limit of this node is reached; `limit` names it.
+pub(crate) fn overloaded(limit: &'static str) -> Error {
+    let text = format!("too many calls wait at present (limit {limit}); nothing was stored");
+    Error::new(ErrorCode::Overloaded, text).with_target(limit)
+}

@@ -1,0 +1,274 @@
+//! Owns what the front door sees of a node: the port `Tenants`, by delegation.
+
+use std::sync::Arc;
+
+use sanntid_engine::{
+    ActivitiesAnswer, AppendAnswer, AppendCall, CallError, JobRequest, Later, NewInstance,
+    PartFormat, PartSink, PatchAnswer, PatchCall, Readiness, Reading, Snapshot, Tenants,
+    check_activities, needs_reprojection,
+};
+use sanntid_store::{Health, TenantView, catalog};
+use sanntid_types::{
+    ActivityConfig, EntityName, Error, InstanceId, InstanceInfo, InstanceName, Job, JobId, JobKind,
+    Manifest, RowRejection, Settings, SnapshotId,
+};
+
+use crate::{
+    node::{Node, Shared, not_found},
+    outcome::{Reply, refusal},
+    published::Published,
+    refresh,
+    tenant::Command,
+};
+
+impl Tenants for Node {
+    fn read(&self, instance: InstanceId) -> Later<'_, Reading> {
+        Box::pin(async move {
+            if let Some(running) = self.shared.registry.readable(instance) {
+                running.touch(self.shared.clock.now());
+                return self.shared.reading(&running.published);
+            }
+            let running = self.shared.tenant(instance).await?;
+            self.shared.reading(&running.published)
+        })
+    }
+
+    fn patch(&self, instance: InstanceId, call: PatchCall) -> Later<'_, PatchAnswer> {
+        Box::pin(async move {
+            match self
+                .shared
+                .call(instance, || Command::Patch(call.clone()))
+                .await?
+            {
+                Reply::Patched(answer) => Ok(answer),
+                Reply::Appended(_) | Reply::Changed => Err(CallError::Unknown),
+            }
+        })
+    }
+
+    fn append(&self, instance: InstanceId, call: AppendCall) -> Later<'_, AppendAnswer> {
+        Box::pin(async move {
+            match self
+                .shared
+                .call(instance, || Command::Append(call.clone()))
+                .await?
+            {
+                Reply::Appended(answer) => Ok(*answer),
+                Reply::Patched(_) | Reply::Changed => Err(CallError::Unknown),
+            }
+        })
+    }
+
+    fn instances(&self) -> Later<'_, Vec<InstanceInfo>> {
+        Box::pin(self.shared.aside(|shared| shared.list_instances()))
+    }
+
+    fn instance(&self, instance: InstanceId) -> Later<'_, InstanceInfo> {
+        Box::pin(async move { Ok(self.shared.record_of(instance)?.info) })
+    }
+
+    fn create_instance(&self, new: NewInstance) -> Later<'_, InstanceInfo> {
+        Box::pin(self.shared.aside(move |shared| shared.create_instance(new)))
+    }
+
+    fn rename_instance(
+        &self,
+        instance: InstanceId,
+        name: InstanceName,
+        by: String,
+    ) -> Later<'_, InstanceInfo> {
+        Box::pin(
+            self.shared
+                .aside(move |shared| shared.rename_instance(instance, name, by)),
+        )
+    }
+
+    fn delete_instance(&self, instance: InstanceId) -> Later<'_, ()> {
+        Box::pin(self.shared.end_life(instance, false))
+    }
+
+    fn reset_instance(&self, instance: InstanceId) -> Later<'_, ()> {
+        Box::pin(self.shared.end_life(instance, true))
+    }
+
+    fn set_settings(&self, instance: InstanceId, settings: Settings) -> Later<'_, Settings> {
+        Box::pin(self.shared.change(instance, move |change| {
+            change.state.set_settings(settings.clone());
+            Ok(settings)
+        }))
+    }
+
+    fn set_activities(
+        &self,
+        instance: InstanceId,
+        activities: Vec<ActivityConfig>,
+    ) -> Later<'_, ActivitiesAnswer> {
+        Box::pin(self.shared.set_activities(instance, activities))
+    }
+
+    fn open_snapshot(&self, instance: InstanceId, manifest: Manifest) -> Later<'_, Snapshot> {
+        Box::pin(self.shared.open_upload(instance, manifest))
+    }
+
+    fn open_part(
+        &self,
+        instance: InstanceId,
+        snapshot: SnapshotId,
+        entity: EntityName,
+        part: u32,
+        format: PartFormat,
+    ) -> Later<'_, Box<dyn PartSink>> {
+        Box::pin(
+            self.shared
+                .aside(move |shared| shared.open_part(instance, snapshot, &entity, part, format)),
+        )
+    }
+
+    fn commit_snapshot(&self, instance: InstanceId, snapshot: SnapshotId) -> Later<'_, Job> {
+        Box::pin(self.shared.commit_upload(instance, snapshot))
+    }
+
+    fn abort_snapshot(&self, instance: InstanceId, snapshot: SnapshotId) -> Later<'_, ()> {
+        Box::pin(
+            self.shared
+                .aside(move |shared| shared.abort_upload(instance, snapshot)),
+        )
+    }
+
+    fn submit_job(&self, instance: InstanceId, request: JobRequest) -> Later<'_, Job> {
+        Box::pin(self.shared.submit_job(instance, request))
+    }
+
+    fn jobs(&self, instance: InstanceId, top: usize) -> Later<'_, Vec<Job>> {
+        Box::pin(
+            self.shared
+                .aside(move |shared| shared.list_jobs(instance, top)),
+        )
+    }
+
+    fn job(&self, instance: InstanceId, job: JobId) -> Later<'_, Job> {
+        Box::pin(async move {
+            let incarnation = self.shared.record_of(instance)?.incarnation;
+            let job = refresh::find_job(&self.shared, incarnation, job)?;
+            Ok(refresh::shown(&self.shared, instance, job))
+        })
+    }
+
+    fn job_rejections(
+        &self,
+        instance: InstanceId,
+        job: JobId,
+        top: usize,
+    ) -> Later<'_, Vec<RowRejection>> {
+        Box::pin(
+            self.shared
+                .aside(move |shared| shared.list_rejections(instance, job, top)),
+        )
+    }
+
+    fn cancel_job(&self, instance: InstanceId, job: JobId) -> Later<'_, Job> {
+        Box::pin(refresh::cancel(&self.shared, instance, job))
+    }
+
+    fn readiness(&self) -> Readiness {
+        if !self.shared.clock.is_trusted() {
+            return Readiness::NotReady("the clock has jumped");
+        }
+        match self.shared.kv.health() {
+            Health::Ok => Readiness::Ready,
+            Health::DiskFull { .. } => Readiness::NotReady("the disk is full"),
+            Health::Poisoned | Health::Reopening => Readiness::NotReady("the store is recovering"),
+            Health::Closed => Readiness::NotReady("the store is closed"),
+        }
+    }
+}
+
+impl Shared {
+    /// Takes one moment of a tenant: state and stored data that belong together.
+    ///
+    /// A change is committed by itself and shown before anything after it is committed. So where
+    /// the state is the same before and after the snapshot was taken, the snapshot holds nothing
+    /// that was decided under a later state.
+    fn reading(&self, published: &Published) -> Result<Reading, CallError> {
+        loop {
+            let tenant = published.state();
+            let snapshot = self.kv.snapshot().map_err(|error| refusal(&error))?;
+            let now = published.now(self.clock.now());
+            if Arc::ptr_eq(&tenant, &published.state()) {
+                let view = Box::new(TenantView::new(snapshot, tenant.incarnation));
+                return Ok(Reading { tenant, view, now });
+            }
+        }
+    }
+
+    async fn set_activities(
+        self: &Arc<Self>,
+        instance: InstanceId,
+        activities: Vec<ActivityConfig>,
+    ) -> Result<ActivitiesAnswer, CallError> {
+        let jobs_max = self.config.jobs_queued_max;
+        let answer = self
+            .change(instance, move |change| {
+                let activities = check_activities(&change.state, activities)?;
+                let needs_job = needs_reprojection(&change.state, &activities);
+                change.state.activities.clone_from(&activities);
+                let job = if needs_job {
+                    Some(refresh::new_job(change, JobKind::Reproject, jobs_max)?)
+                } else {
+                    None
+                };
+                Ok(ActivitiesAnswer { activities, job })
+            })
+            .await?;
+        if answer.job.is_some() {
+            refresh::submit(self, instance).await?;
+        }
+        Ok(answer)
+    }
+
+    async fn submit_job(
+        self: &Arc<Self>,
+        instance: InstanceId,
+        request: JobRequest,
+    ) -> Result<Job, CallError> {
+        let kind = match request {
+            JobRequest::Refresh => JobKind::Sources,
+            JobRequest::Reproject => JobKind::Reproject,
+        };
+        let jobs_max = self.config.jobs_queued_max;
+        let job = self
+            .change(instance, move |change| {
+                refresh::new_job(change, kind, jobs_max)
+            })
+            .await?;
+        refresh::submit(self, instance).await?;
+        Ok(job)
+    }
+
+    fn list_jobs(&self, instance: InstanceId, top: usize) -> Result<Vec<Job>, CallError> {
+        let snapshot = self.kv.snapshot().map_err(|error| refusal(&error))?;
+        let record = catalog::instance(&*snapshot, instance).map_err(|error| refusal(&error))?;
+        let record = record.ok_or_else(|| not_found(instance))?;
+        let jobs = catalog::jobs(&*snapshot, record.incarnation).take(top);
+        let jobs: Result<Vec<Job>, _> = jobs
+            .map(|job| Ok(refresh::shown(self, instance, job?)))
+            .collect();
+        Ok(jobs.map_err(|error: sanntid_store::Error| refusal(&error))?)
+    }
+
+    fn list_rejections(
+        &self,
+        instance: InstanceId,
+        job: JobId,
+        top: usize,
+    ) -> Result<Vec<RowRejection>, CallError> {
+        let incarnation = self.record_of(instance)?.incarnation;
+        refresh::find_job(self, incarnation, job)?;
+        let snapshot = self.kv.snapshot().map_err(|error| refusal(&error))?;
+        let found = catalog::rejections(&*snapshot, incarnation, job).take(top);
+        let found: Result<Vec<_>, _> = found.collect();
+        Ok(found
+            .map_err(|error| refusal(&error))
+            .map_err(|error: Error| error)?)
+    }
+}

@@ -1,0 +1,61 @@
+//! Owns what readers see of a tenant without asking it: its state, swapped as a whole.
+//!
+//! Must hold only what is committed: a read never shows what a crash could take back (rules 5.2).
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use arc_swap::ArcSwap;
+use sanntid_engine::TenantState;
+use sanntid_types::Instant;
+
+/// The committed state of one tenant.
+///
+/// Configuration and generation change seldom and are swapped; the instant of the last write
+/// changes with each and stands beside them.
+pub(crate) struct Published {
+    state: ArcSwap<TenantState>,
+    accepted_at: AtomicI64,
+}
+
+impl Published {
+    pub(crate) fn new(state: TenantState) -> Self {
+        let accepted_at = AtomicI64::new(millis(state.accepted_at));
+        Self {
+            state: ArcSwap::from_pointee(state),
+            accepted_at,
+        }
+    }
+
+    /// The state of the last change; its position and `accepted_at` may be older than the last
+    /// write's.
+    pub(crate) fn state(&self) -> Arc<TenantState> {
+        self.state.load_full()
+    }
+
+    /// The instant that a request works with: never before the last committed write (rules 2.1).
+    pub(crate) fn now(&self, clock: Instant) -> Instant {
+        clock.max(Instant::from_millis(
+            self.accepted_at.load(Ordering::Acquire),
+        ))
+    }
+
+    /// Notes a committed write.
+    pub(crate) fn accepted(&self, accepted_at: Instant) {
+        self.accepted_at
+            .fetch_max(accepted_at.as_millis(), Ordering::AcqRel);
+    }
+
+    /// Shows a committed change.
+    pub(crate) fn replace(&self, state: TenantState) {
+        self.accepted_at
+            .fetch_max(millis(state.accepted_at), Ordering::AcqRel);
+        self.state.store(Arc::new(state));
+    }
+}
+
+fn millis(instant: Option<Instant>) -> i64 {
+    instant.unwrap_or(Instant::MIN).as_millis()
+}

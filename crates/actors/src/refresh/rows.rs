@@ -1,0 +1,100 @@
+//! Owns loading entities that are no profiles: activities' rows and read-only tables.
+
+use std::{collections::HashSet, sync::Arc};
+
+use sanntid_engine::{key_text, project_row};
+use sanntid_store::{Kv, Loader, TenantView};
+use sanntid_types::{ActivityConfig, EntitySchema, Incarnation, Row, TableId};
+
+use super::{
+    load::{StoreView, TakeRows, Unusable},
+    run::Failure,
+};
+
+/// Checks and writes rows.
+pub(crate) struct OtherRows<'a> {
+    kv: &'a dyn Kv,
+    incarnation: Incarnation,
+    table: TableId,
+    schema: Arc<EntitySchema>,
+    /// How its rows become activities, where they do.
+    config: Option<ActivityConfig>,
+    view: StoreView,
+    /// Keys that were written since `view` was taken.
+    keys: HashSet<String>,
+    rows: u64,
+    bytes: u64,
+}
+
+impl<'a> OtherRows<'a> {
+    pub(crate) fn new(
+        kv: &'a dyn Kv,
+        incarnation: Incarnation,
+        table: TableId,
+        schema: &Arc<EntitySchema>,
+        config: Option<ActivityConfig>,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            kv,
+            incarnation,
+            table,
+            schema: Arc::clone(schema),
+            config,
+            view: TenantView::new(kv.snapshot()?, incarnation),
+            keys: HashSet::new(),
+            rows: 0,
+            bytes: 0,
+        })
+    }
+
+    /// The row's key; rows of an entity without one are numbered.
+    fn key_of(&self, row: &Row) -> String {
+        let key = self.schema.key.and_then(|at| {
+            let attribute = self.schema.attributes.get(at)?;
+            key_text(attribute.data_type, row.get(at))
+        });
+        key.unwrap_or_else(|| format!("{:020}", self.rows))
+    }
+}
+
+impl TakeRows for OtherRows<'_> {
+    fn take(&mut self, loader: &mut Loader<'_>, row: &Row) -> Result<Option<Unusable>, Failure> {
+        let key = self.key_of(row);
+        if self.keys.contains(&key) || self.view.has_row(self.table, &key)? {
+            let column = self
+                .schema
+                .key
+                .and_then(|at| self.schema.attributes.get(at));
+            return Ok(Some(Unusable {
+                key: Some(key),
+                column: column.map(|column| column.name.clone()),
+                reason: "a row before this one has the same key".to_owned(),
+            }));
+        }
+        if let Some(config) = &self.config
+            && let Err(error) = project_row(config, &self.schema, row)
+        {
+            let detail = error.details.first();
+            return Ok(Some(Unusable {
+                key: Some(key),
+                column: detail.map(|detail| detail.target.clone()),
+                reason: detail.map_or(error.message.clone(), |detail| detail.message.clone()),
+            }));
+        }
+        loader.row(self.table, &key, row)?;
+        self.rows += 1;
+        self.bytes += row.as_bytes().len() as u64;
+        self.keys.insert(key);
+        Ok(None)
+    }
+
+    fn refresh(&mut self) -> Result<(), Failure> {
+        self.view = TenantView::new(self.kv.snapshot()?, self.incarnation);
+        self.keys.clear();
+        Ok(())
+    }
+
+    fn written(&self) -> (u64, u64) {
+        (self.rows, self.bytes)
+    }
+}

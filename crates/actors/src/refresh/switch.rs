@@ -1,0 +1,79 @@
+//! Owns the switch: the one durable step that makes a loaded generation current (rules 6.2).
+
+use sanntid_store::{WriteBatch, catalog};
+use sanntid_types::{Error, ErrorCode, JobId, JobReport};
+
+use super::{load::Plan, runner::Around};
+use crate::{outcome::refusal, tenant::Change};
+
+/// A switch that was decided; it is committed with the change that it belongs to.
+pub(crate) struct Switched {
+    pub(crate) around: Around,
+    pub(crate) report: JobReport,
+}
+
+/// Decides about a switch; `None` where the timeline was made with another configuration.
+pub(crate) fn decide(
+    change: &mut Change<'_>,
+    job: JobId,
+    plan: &Plan,
+) -> Result<Option<Switched>, Error> {
+    let incarnation = change.state.incarnation;
+    let found = catalog::job(change.snapshot, incarnation, job).map_err(|error| refusal(&error))?;
+    let Some(mut job) = found else {
+        let text = "the instance was reset meanwhile; nothing was changed";
+        return Err(Error::new(ErrorCode::JobNotFound, text));
+    };
+    if !same_projection(change, plan) {
+        return Ok(None);
+    }
+    change.state.check_as_of(plan.report.as_of, change.now)?;
+    let before = change.state.clone();
+    change.state.switch(plan.switch.clone());
+    let mut report = plan.report.clone();
+    report.generation = change.state.generation;
+    job.report = Some(report.clone());
+    mark_tables(&mut change.batch, &before, plan, change.now);
+    catalog::put_job(&mut change.batch, incarnation, &job);
+    let around = Around {
+        before,
+        after: change.state.clone(),
+    };
+    Ok(Some(Switched { around, report }))
+}
+
+/// Whether the present configuration projects rows as the plan's did.
+fn same_projection(change: &Change<'_>, plan: &Plan) -> bool {
+    let mut as_planned = change.state.clone();
+    as_planned.entities.clone_from(&plan.switch.entities);
+    as_planned
+        .projected_with
+        .clone_from(&plan.switch.projected_with);
+    !sanntid_engine::needs_reprojection(&as_planned, &change.state.activities)
+}
+
+fn mark_tables(
+    batch: &mut WriteBatch,
+    before: &sanntid_engine::TenantState,
+    plan: &Plan,
+    now: sanntid_types::Instant,
+) {
+    let incarnation = before.incarnation;
+    for table in &plan.new_tables {
+        catalog::put_table(batch, incarnation, *table, catalog::TableState::Live);
+    }
+    let stays = |table| {
+        plan.switch
+            .entities
+            .iter()
+            .any(|entity| entity.table == table)
+    };
+    let replaced = before
+        .entities
+        .iter()
+        .map(|entity| entity.table)
+        .filter(|table| !stays(*table));
+    for table in replaced.chain(before.timeline) {
+        catalog::give_up_table(batch, incarnation, table, now);
+    }
+}

@@ -1,0 +1,10 @@
+//! Profiles and activities together, against a naive model that recomputes every read.
+
+#[cfg(test)]
+mod instance;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod run;
+#[cfg(test)]
+mod stored;

@@ -1,0 +1,181 @@
+//! Owns the tests of background reclamation of ended lives and of tables that were given up.
+//!
+//! Must not depend on how many steps it takes, only on what is there after each.
+
+use sanntid_store::{Fault, FaultyKv, FjallKv, Kv, MemoryKv, Space, catalog, sweep};
+use sanntid_types::{Incarnation, Instant, TableId};
+
+use crate::{
+    life::write_life,
+    samples::{HOUR, at, commit, crash_image, dump, load_table, on_every_store, open},
+};
+
+const BUDGET: usize = 3;
+
+fn ended_at() -> Instant {
+    at(100)
+}
+
+fn due() -> Instant {
+    ended_at().plus(HOUR)
+}
+
+fn before_due() -> Instant {
+    Instant::from_millis(due().as_millis() - 1)
+}
+
+/// Sweeps until nothing is due; each step keeps to its budget.
+fn sweep_all(kv: &dyn Kv, now: Instant) {
+    loop {
+        let before = dump(kv).len();
+        let more = sweep(kv, now, BUDGET).expect("swept");
+        // Notes of what has ended go beside the budget: one for each life or table.
+        let removed = before - dump(kv).len();
+        assert!(removed <= BUDGET + 4, "{removed} removed in one step");
+        if !more {
+            return;
+        }
+        assert!(
+            removed > 0,
+            "a step that leaves more to do has done nothing"
+        );
+    }
+}
+
+/// Two lives of which the first has ended, and what shall be left of them.
+fn end_a_life(kv: &dyn Kv) -> impl Fn(&dyn Kv) + use<> {
+    write_life(kv, Incarnation(2));
+    load_table(kv, Incarnation(256), TableId(1), "neighbour");
+    // Its own table 3 was given up long ago and is due with the rest.
+    let mut left = dump(kv);
+    left.retain(|(space, key), _| *space != Space::Meta || key.first() != Some(&b'g'));
+    write_life(kv, Incarnation(1));
+    commit(kv, |batch| {
+        catalog::remove_instance(batch, crate::samples::instance_id(1));
+        catalog::drop_incarnation(batch, Incarnation(1), ended_at());
+    });
+    move |kv| assert_eq!(dump(kv), left)
+}
+
+#[test]
+fn an_ended_life_goes_wholly_after_an_hour_and_nothing_else_goes() {
+    on_every_store(|kv| {
+        let is_as_left = end_a_life(kv);
+        let before = dump(kv);
+        while sweep(kv, at(4).plus(HOUR), BUDGET).unwrap() {}
+        let table_notes = before.len() - dump(kv).len();
+        assert_eq!(
+            table_notes, 2,
+            "both lives have an empty table that was given up at 4"
+        );
+        let before = dump(kv);
+        assert!(!sweep(kv, before_due(), BUDGET).unwrap());
+        assert_eq!(dump(kv), before);
+        assert_eq!(
+            catalog::dropped(&*kv.snapshot().unwrap()).unwrap(),
+            [(Incarnation(1), ended_at())]
+        );
+        sweep_all(kv, due());
+        is_as_left(kv);
+        assert!(
+            catalog::dropped(&*kv.snapshot().unwrap())
+                .unwrap()
+                .is_empty()
+        );
+        assert!(!sweep(kv, Instant::MAX, BUDGET).unwrap());
+        is_as_left(kv);
+    });
+}
+
+#[test]
+fn tables_that_were_given_up_go_after_an_hour_and_others_stay() {
+    on_every_store(|kv| {
+        for table in [1, 2, 3, 256] {
+            load_table(kv, Incarnation(1), TableId(table), "rows");
+        }
+        load_table(kv, Incarnation(2), TableId(2), "rows");
+        let is_of = |key: &[u8], table: u64| {
+            let of = [1_u64.to_be_bytes(), table.to_be_bytes()].concat();
+            key.starts_with(&of)
+        };
+        let mut left = dump(kv);
+        left.retain(|(_, key), _| !is_of(key, 2) && !is_of(key, 256));
+        commit(kv, |batch| {
+            catalog::give_up_table(batch, Incarnation(1), TableId(2), ended_at());
+            catalog::give_up_table(batch, Incarnation(1), TableId(256), ended_at());
+        });
+        let before = dump(kv);
+        assert!(!sweep(kv, before_due(), BUDGET).unwrap());
+        assert_eq!(dump(kv), before);
+        assert!(
+            sweep(kv, due(), 0).unwrap(),
+            "without a budget there is more to do"
+        );
+        assert_eq!(dump(kv), before);
+        sweep_all(kv, due());
+        assert_eq!(dump(kv), left);
+    });
+}
+
+#[test]
+fn a_sweep_that_is_killed_at_any_step_is_finished_by_the_next_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let kv = open(directory.path());
+    let is_as_left = end_a_life(&kv);
+    let mut images = 0;
+    while sweep(&kv, due(), 5).unwrap() {
+        let image = crash_image(directory.path());
+        let again = open(image.path());
+        sweep_all(&again, due());
+        is_as_left(&again);
+        images += 1;
+    }
+    assert!(images > 5, "only {images} steps");
+    is_as_left(&kv);
+}
+
+#[test]
+fn a_sweep_goes_on_after_each_failed_write() {
+    for fault in [Fault::Lost, Fault::Stored] {
+        let kv = FaultyKv::new(MemoryKv::new());
+        let is_as_left = end_a_life(&kv);
+        let mut failures = 0;
+        loop {
+            kv.fail_after(1, fault);
+            match sweep(&kv, due(), 4) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(_) => failures += 1,
+            }
+            kv.maintain();
+        }
+        assert!(failures > 0);
+        is_as_left(&kv);
+    }
+}
+
+#[test]
+fn a_large_budget_does_not_make_a_batch_too_large() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = sanntid_store::Config {
+        batch_bytes_max: 400_000,
+        ..crate::conformance::small_config()
+    };
+    let kv = FjallKv::open(directory.path(), config, None).unwrap();
+    for start in 0..10_u32 {
+        commit(&kv, |batch| {
+            for number in 0..1000 {
+                let number = start * 1000 + number;
+                let mut key = [1_u64.to_be_bytes(), 1_u64.to_be_bytes()].concat();
+                key.extend_from_slice(&[7; 60]);
+                key.extend_from_slice(&number.to_be_bytes());
+                batch.put(Space::Base, key, "");
+            }
+        });
+    }
+    commit(&kv, |batch| {
+        catalog::drop_incarnation(batch, Incarnation(1), at(0))
+    });
+    assert!(!sweep(&kv, Instant::MAX, usize::MAX).unwrap());
+    assert!(dump(&kv).is_empty());
+}
