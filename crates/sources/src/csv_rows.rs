@@ -1,0 +1,146 @@
+//! Rows of a CSV file. Owns the header and what makes a record no row.
+
+use sanntid_types::{Attribute, EntitySchema, Literal, RowBuilder};
+
+use crate::Error;
+use crate::columns::{self, Columns};
+use crate::csv_record::{COLUMNS_MAX, Record, Records};
+use crate::input::Input;
+use crate::rows::{Item, Rejection};
+
+/// How many of a file's columns an error names.
+const COLUMNS_SHOWN_MAX: usize = 50;
+
+/// Reads the rows behind a header.
+pub(crate) struct CsvRows {
+    records: Records,
+    columns: Columns,
+    /// For each attribute the file's column that holds it.
+    places: Vec<usize>,
+    /// How many columns the header has.
+    width: usize,
+}
+
+impl CsvRows {
+    /// Reads the header and finds a column for each attribute.
+    pub(crate) fn open(input: Input, schema: &EntitySchema) -> Result<Self, Error> {
+        let mut columns = Columns::of(schema);
+        let mut records = Records::new(input);
+        let Some(header) = records.read()? else {
+            return Err(bad_header("the file is empty"));
+        };
+        if header.misquoted().is_some() {
+            return Err(bad_header("a name goes on behind its closing quote"));
+        }
+        let width = header.len();
+        if width > COLUMNS_MAX {
+            let reason = format!("{width} columns are more than {COLUMNS_MAX}");
+            return Err(bad_header(reason));
+        }
+        let places = places(header, &mut columns)?;
+        records.keep(width);
+        Ok(Self {
+            records,
+            columns,
+            places,
+            width,
+        })
+    }
+
+    /// Reads the next row; `None` at the end.
+    pub(crate) fn next_item(&mut self) -> Result<Option<Item>, Error> {
+        let number = self.records.row() + 1;
+        let Some(record) = self.records.read()? else {
+            return Ok(None);
+        };
+        let reject = |ordinal: Option<usize>, reason: String| {
+            Item::Rejected(Rejection {
+                row: number,
+                column: ordinal.and_then(|ordinal| self.columns.name(ordinal)),
+                reason,
+            })
+        };
+        if let Some(column) = record.misquoted() {
+            let ordinal = self.places.iter().position(|place| *place == column);
+            let value = columns::shorten(&String::from_utf8_lossy(record.value(column)));
+            let reason = format!("expected a comma behind the closing quote, got {value}");
+            return Ok(Some(reject(ordinal, reason)));
+        }
+        if record.len() != self.width {
+            let (width, count) = (self.width, record.len());
+            let reason = format!("expected {width} values, as the header has, got {count}");
+            return Ok(Some(reject(None, reason)));
+        }
+        let mut row = RowBuilder::default();
+        for (ordinal, attribute) in self.columns.attributes().iter().enumerate() {
+            let place = self.places.get(ordinal).copied().unwrap_or(usize::MAX);
+            let value = value(attribute, record.value(place))
+                .and_then(|value| self.columns.check_key(ordinal, &value).map(|()| value));
+            match value {
+                Ok(value) => row.push(&value),
+                Err(reason) => return Ok(Some(reject(Some(ordinal), reason))),
+            }
+        }
+        Ok(Some(Item::Row {
+            number,
+            row: row.finish(),
+        }))
+    }
+}
+
+fn value(attribute: &Attribute, bytes: &[u8]) -> Result<Literal, String> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => columns::read_text(attribute, text),
+        Err(_) => {
+            let shown = columns::shorten(&String::from_utf8_lossy(bytes));
+            Err(format!("expected UTF-8, got {shown}"))
+        }
+    }
+}
+
+fn places(header: &Record, columns: &mut Columns) -> Result<Vec<usize>, Error> {
+    let mut places = vec![None; columns.attributes().len()];
+    let mut found = String::new();
+    for column in 0..header.len() {
+        let name = std::str::from_utf8(header.value(column)).map_err(|_| {
+            let number = column + 1;
+            bad_header(format!("the name of column {number} is not UTF-8"))
+        })?;
+        if column < COLUMNS_SHOWN_MAX {
+            let separator = if found.is_empty() { "" } else { ", " };
+            found.push_str(separator);
+            found.push_str(&columns::shorten(name));
+        }
+        let ordinal = columns.find(name);
+        if let Some(place) = ordinal.and_then(|ordinal| places.get_mut(ordinal))
+            && place.replace(column).is_some()
+        {
+            let column = columns::shorten(name);
+            return Err(Error::ColumnTwice { column });
+        }
+    }
+    let missing: Vec<&str> = columns
+        .attributes()
+        .iter()
+        .zip(&places)
+        .filter(|(_, place)| place.is_none())
+        .map(|(attribute, _)| attribute.friendly_name.as_ref().unwrap_or(&attribute.name))
+        .map(String::as_str)
+        .collect();
+    if missing.is_empty() {
+        return Ok(places.into_iter().flatten().collect());
+    }
+    if header.len() > COLUMNS_SHOWN_MAX {
+        found.push_str(", …");
+    }
+    Err(Error::ColumnsMissing {
+        columns: missing.join(", "),
+        found,
+    })
+}
+
+fn bad_header(reason: impl Into<String>) -> Error {
+    Error::Header {
+        reason: reason.into(),
+    }
+}
