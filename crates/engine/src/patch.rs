@@ -2,11 +2,12 @@
 //! Owns its validation and what it stores. Must not commit.
 
 use sanntid_types::{
-    AttributeRole, CallerName, Detail, EntitySchema, Error, ErrorCode, Instant, Literal, ProfileId,
+    Attribute, AttributeRole, CallerName, Detail, EdmType, EntitySchema, Error, ErrorCode, Instant,
+    Literal, ProfileId,
 };
 
 use crate::body;
-use crate::overlay::Override;
+use crate::overlay::{Overlay, Override};
 use crate::ports::View;
 use crate::problems::{both, shown};
 use crate::profile::{profile, view_error};
@@ -73,30 +74,19 @@ pub fn patch_profile(
         .map_err(view_error)?
         .unwrap_or_default();
     overlay.compact(tenant, now);
-    let mut problems = Vec::new();
-    for (ordinal, value) in changes {
-        let Some(attribute) = customer.schema.attributes.get(ordinal) else {
-            continue;
-        };
-        overlay.push(
-            &attribute.name,
-            Override {
-                value,
-                data_type: attribute.data_type,
-                accepted_at,
-                expires_at,
-                position,
-                caller: command.caller.clone(),
-            },
-        );
-        if overlay.depth(&attribute.name) > OVERRIDES_MAX {
-            problems.push(too_deep(&attribute.name));
-        }
-    }
-    if !problems.is_empty() {
-        let text = "the update has fields with too many updates under it";
-        return Err(Error::of_details(text, problems));
-    }
+    put_over(
+        &mut overlay,
+        &customer.schema,
+        changes,
+        |data_type, value| Override {
+            value,
+            data_type,
+            accepted_at,
+            expires_at,
+            position,
+            caller: command.caller.clone(),
+        },
+    )?;
     let records = vec![
         Record::Overlay {
             profile: merged.id.clone(),
@@ -111,6 +101,34 @@ pub fn patch_profile(
         profile: merged.id,
         records,
     })
+}
+
+/// Puts the changed fields over what lies there; an error lists every field with too much under it.
+fn put_over(
+    overlay: &mut Overlay,
+    schema: &EntitySchema,
+    changes: Vec<(usize, Literal)>,
+    newest: impl Fn(EdmType, Literal) -> Override,
+) -> Result<(), Error> {
+    let mut problems = Vec::new();
+    for (ordinal, value) in changes {
+        let Some(Attribute {
+            name, data_type, ..
+        }) = schema.attributes.get(ordinal)
+        else {
+            continue;
+        };
+        overlay.push(name, newest(*data_type, value));
+        if overlay.depth(name) > OVERRIDES_MAX {
+            problems.push(too_deep(name));
+        }
+    }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        let text = "the update has fields with too many updates under it";
+        Err(Error::of_details(text, problems))
+    }
 }
 
 /// Reads a body against the schema; an error lists every bad field (rules 3.2).

@@ -1,29 +1,23 @@
 //! One instance over plain maps, driven by the core as its owner would drive it.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use sanntid_engine::{
     ActivityTypeCount, AppendActivity, Appended, Claim, EntityTable, FieldOrigin,
     OnUnknownCustomer, OverlayEffect, Owner, PatchProfile, Record, SourceActivity, Switch,
     TenantState, TimelineQuery, activity_counts, append_activity, check_activities,
-    compose_redirects, needs_reprojection, overlay_effect, owner_profile, patch_profile, profile, project_row,
-    timeline,
+    compose_redirects, needs_reprojection, overlay_effect, owner_profile, patch_profile, profile,
+    project_row, timeline,
 };
 use sanntid_types::{
-    ActivityConfig, AlternateKey, Attribute, AttributeRole, CallerName, EdmType,
-    EntityName, EntitySchema, EntityType, ErrorCode, Incarnation, InstanceId, Instant, Literal,
-    Position, ProfileId, RefreshClears, Relationship, Row, RowBuilder, Settings, TableId,
+    CallerName, ErrorCode, Incarnation, InstanceId, Instant, Position, ProfileId, RefreshClears,
+    Settings, TableId,
 };
 
+use crate::entities::{IDS, KEYS, config, customer_schema, order_row, orders_schema, row, spelled};
 use crate::model::{Accepted, Answer, Entry, Shown};
-use crate::run::{Document, Field, Load, Order, Orders, Score, Value, day, seconds};
+use crate::steps::{Document, Field, Load, Orders, Value, seconds};
 use crate::stored::{Stored, read_back};
-
-pub(crate) const IDS: [&str; 4] = ["a", "b", "c", "d"];
-pub(crate) const KEYS: [&str; 4] = ["k0", "k1", "k2", "k3"];
-pub(crate) const ORDERS: &str = "Shop_Orders";
 
 pub(crate) struct Instance {
     pub(crate) stored: Stored,
@@ -42,90 +36,6 @@ fn id(text: &str) -> ProfileId {
 fn number_of(id: &ProfileId) -> usize {
     let found = IDS.iter().position(|known| *known == id.as_str());
     found.expect("one of the profiles")
-}
-
-fn config(orders: Orders) -> Vec<ActivityConfig> {
-    let text = str::to_owned;
-    let config = ActivityConfig {
-        entity_name: EntityName::parse(ORDERS).expect("name"),
-        primary_key: text("ORDERID"),
-        timestamp: text("orderedOn"),
-        title: text("OrderId"),
-        description: None,
-        url: None,
-        activity_type: text("SalesOrder"),
-        activity_name: None,
-        show_in_timeline: orders == Orders::Shown,
-        icon: None,
-        relationship: Relationship {
-            foreign_key: text("ContactId"),
-            to_entity: text("shop_contacts"),
-        },
-        semantic_fields: BTreeMap::new(),
-    };
-    match orders {
-        Orders::Shown | Orders::Hidden => vec![config],
-        Orders::Unconfigured => Vec::new(),
-    }
-}
-
-fn schema(name: &str, entity_type: EntityType, attributes: Vec<Attribute>) -> Arc<EntitySchema> {
-    Arc::new(EntitySchema {
-        name: EntityName::parse(name).expect("name"),
-        friendly_name: None,
-        entity_type,
-        attributes,
-        key: Some(0),
-    })
-}
-
-fn role(name: &str, data_type: EdmType, role: AttributeRole) -> Attribute {
-    Attribute {
-        role,
-        ..Attribute::plain(name, data_type)
-    }
-}
-
-fn customer_schema(score: Score) -> Arc<EntitySchema> {
-    let contacts = AlternateKey {
-        data_source_name: "Shop".to_owned(),
-        entity_name: "Contacts".to_owned(),
-    };
-    let mut attributes = vec![
-        role("CustomerId", EdmType::String, AttributeRole::Key),
-        Attribute::plain("City", EdmType::String),
-        role("ContactId", EdmType::String, AttributeRole::AlternateKey(contacts)),
-    ];
-    attributes.extend(match score {
-        Score::Number => Some(Attribute::plain("Score", EdmType::Int64)),
-        Score::Text => Some(Attribute::plain("Score", EdmType::String)),
-        Score::Computed => Some(role("Score", EdmType::Int64, AttributeRole::Computed)),
-        Score::Gone => None,
-    });
-    schema("Customer", EntityType::Profile, attributes)
-}
-
-fn orders_schema() -> Arc<EntitySchema> {
-    let attributes = vec![
-        role("OrderId", EdmType::Int64, AttributeRole::Key),
-        Attribute::plain("OrderedOn", EdmType::Date),
-        Attribute::plain("ContactId", EdmType::String),
-    ];
-    schema(ORDERS, EntityType::Activity, attributes)
-}
-
-fn row(schema: &EntitySchema, texts: &[&str]) -> Row {
-    let mut row = RowBuilder::default();
-    for (attribute, text) in schema.attributes.iter().zip(texts) {
-        row.push(&Literal::from_text(attribute.data_type, None, text).expect(text));
-    }
-    row.finish()
-}
-
-fn order_row(order: &Order) -> Row {
-    let date = &day(order.day).to_string()[..10];
-    let texts = [&order.number.to_string(), date, KEYS[order.key]];
-    row(&orders_schema(), &texts)
 }
 
 impl Instance {
@@ -301,7 +211,12 @@ impl Instance {
 
     fn caller(&self) -> Option<CallerName> {
         let crm = CallerName::parse("crm").expect("caller");
-        self.tenant.position.next().0.is_multiple_of(2).then_some(crm)
+        self.tenant
+            .position
+            .next()
+            .0
+            .is_multiple_of(2)
+            .then_some(crm)
     }
 
     pub(crate) fn patch(
@@ -433,7 +348,12 @@ impl Instance {
                 named_caller: origin.caller.is_some(),
             });
             let activity = entry.activity;
-            (activity.time, activity.id.to_string(), activity.activity_type, write)
+            (
+                activity.time,
+                activity.id.to_string(),
+                activity.activity_type,
+                write,
+            )
         });
         entries.collect()
     }
@@ -449,38 +369,5 @@ fn accepted(position: Position, change: &sanntid_engine::Override) -> Accepted {
         accepted_at: change.accepted_at,
         expires_at: change.expires_at,
         named_caller: change.caller.is_some(),
-    }
-}
-
-/// The entity that a document is posted to, and its body.
-fn spelled(document: &Document) -> (&'static str, String) {
-    let time = document.time();
-    match document {
-        Document::Visit { id, customer, .. } => {
-            let id = id.map(|id| format!("\"ActivityId\": \"v{id}\", ")).unwrap_or_default();
-            let customer = IDS[*customer];
-            let body = format!(
-                "{{{id}\"CustomerId\": \"{customer}\", \"ActivityTime\": \"{time}\", \
-                 \"ActivityType\": \"Visit\"}}"
-            );
-            ("UnifiedActivity", body)
-        }
-        Document::Named { number, customer, .. } => {
-            let (customer, kind) = (IDS[*customer], document.kind());
-            let body = format!(
-                "{{\"EntityName\": \"{ORDERS}\", \"ActualActivityId\": \"{number}\", \
-                 \"CustomerId\": \"{customer}\", \"ActivityTime\": \"{time}\", \
-                 \"ActivityType\": \"{kind}\"}}"
-            );
-            ("unifiedactivity", body)
-        }
-        Document::Row(order) => {
-            let (number, key) = (order.number, KEYS[order.key]);
-            let date = &time.to_string()[..10];
-            let body = format!(
-                "{{\"OrderId\": {number}, \"OrderedOn\": \"{date}\", \"ContactId\": \"{key}\"}}"
-            );
-            ("SHOP_ORDERS", body)
-        }
     }
 }

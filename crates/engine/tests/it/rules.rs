@@ -84,6 +84,32 @@ fn with_clearing_off_an_update_ends_at_its_expiry_alone() {
 }
 
 #[test]
+fn another_type_or_role_hides_an_update_until_it_is_back() {
+    let mut instance = Instance::with_profiles(&["a"]);
+    let second = Duration::from_secs(1);
+    let as_of = instance.clock.minus(second);
+    let load = |instance: &mut Instance, score| {
+        instance.refresh(as_of, score, &["a"], &[]).expect("loads");
+    };
+    let score = |instance: &Instance| instance.read("a").expect("exists")[2].clone();
+    instance
+        .patch("a", r#"{"Score": 1}"#, Some(100))
+        .expect("a number");
+    load(&mut instance, EdmType::String);
+    assert_eq!(score(&instance), "null", "the source's own");
+    instance
+        .patch("a", r#"{"Score": "s"}"#, Some(200))
+        .expect("a text that lives longer");
+    assert_eq!(score(&instance), "\"s\"");
+    load(&mut instance, EdmType::Int32);
+    assert_eq!(score(&instance), "1");
+    let customer = instance.tenant.entities.first_mut().expect("customers");
+    let schema = std::sync::Arc::make_mut(&mut customer.schema);
+    schema.attributes[2].role = sanntid_types::AttributeRole::Computed;
+    assert_eq!(score(&instance), "null", "a computed value is the source's");
+}
+
+#[test]
 fn no_write_falls_between_what_the_refresh_saw_and_what_it_clears() {
     let mut instance = Instance::with_profiles(&["a"]);
     let as_of = instance.clock;
