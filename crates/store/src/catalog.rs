@@ -1,12 +1,12 @@
-//! Owns the records of `meta`: instances, tenants' state, tables, jobs and uploads.
+//! Owns the records of `meta`: instances, tenants' state, tables; jobs and uploads in modules.
 //!
 //! Must not decide: it reads what is there and writes what it is told, in the caller's batch.
 
-use sanntid_engine::{Record, TenantState};
-use sanntid_types::{
-    EntityName, Incarnation, InstanceId, InstanceInfo, Instant, Job, JobId, Manifest, Position,
-    RowRejection, SnapshotId, TableId,
-};
+mod jobs;
+mod uploads;
+
+use sanntid_engine::{ActivityIdentity, Overlay, Record, StoredActivity, TenantState};
+use sanntid_types::{Incarnation, InstanceId, InstanceInfo, Instant, JobId, Position, TableId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -14,6 +14,13 @@ use crate::{
     error::Result,
     key::{Key, meta},
     kv::{Order, Snapshot, Space, WriteBatch},
+};
+
+pub use jobs::{
+    active_jobs, active_jobs_of, forget_active_job, job, jobs, put_job, put_rejection, rejections,
+};
+pub use uploads::{
+    PartEncoding, PartRecord, UploadRecord, all_uploads, put_upload, remove_upload, upload, uploads,
 };
 
 /// An instance and its present life.
@@ -30,38 +37,6 @@ pub enum TableState {
     Loading(JobId),
     /// A generation names it.
     Live,
-}
-
-/// How the rows of an uploaded part are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PartEncoding {
-    Csv,
-    CsvGzip,
-    Ndjson,
-    NdjsonGzip,
-}
-
-/// One uploaded part.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PartRecord {
-    pub entity: EntityName,
-    pub number: u32,
-    pub encoding: PartEncoding,
-    pub bytes: u64,
-    /// Names the file that holds it.
-    pub file: String,
-}
-
-/// One upload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UploadRecord {
-    pub id: SnapshotId,
-    pub manifest: Manifest,
-    pub opened_at: Instant,
-    pub expires_at: Instant,
-    /// The job that loads it.
-    pub job: Option<JobId>,
-    pub parts: Vec<PartRecord>,
 }
 
 /// Position and instant of the last write of a tenant.
@@ -140,7 +115,7 @@ pub fn tenant(snapshot: &dyn Snapshot, incarnation: Incarnation) -> Result<Optio
     Ok(Some(state))
 }
 
-/// Writes the state of a tenant, without its position: that is written with each write.
+/// Writes the state of a tenant; of its last write the head tells, which is written with each.
 pub fn put_tenant(batch: &mut WriteBatch, state: &TenantState) {
     put_json(
         batch,
@@ -154,35 +129,10 @@ pub fn put_records(batch: &mut WriteBatch, incarnation: Incarnation, records: &[
     for record in records {
         match record {
             Record::Overlay { profile, overlay } => {
-                let key = Key::overlay(incarnation, profile).into_bytes();
-                let Some(expires_at) = overlay.expires_at() else {
-                    batch.delete(Space::Overlay, key);
-                    continue;
-                };
-                let newest = overlay.iter().map(|(_, entry)| entry.accepted_at).max();
-                let lifetime = Lifetime {
-                    expires_at,
-                    cleared_by: newest,
-                };
-                batch.put(Space::Overlay, key, codec::expiring(lifetime, overlay));
+                put_overlay(batch, Key::overlay(incarnation, profile), overlay);
             }
             Record::Activity { activity, identity } => {
-                let id = &activity.activity.id;
-                let lifetime = Lifetime {
-                    expires_at: activity.expires_at,
-                    cleared_by: None,
-                };
-                let key = Key::activities(incarnation, &activity.owner);
-                let key = key
-                    .newest_first(activity.activity.time)
-                    .bytes(id.as_str().as_bytes());
-                batch.put(
-                    Space::Activities,
-                    key.into_bytes(),
-                    codec::expiring(lifetime, activity),
-                );
-                let key = Key::identity(incarnation, id).into_bytes();
-                batch.put(Space::Activities, key, codec::expiring(lifetime, identity));
+                put_activity(batch, incarnation, activity, identity);
             }
             Record::Head {
                 position,
@@ -272,125 +222,37 @@ pub(crate) fn forget_table(batch: &mut WriteBatch, incarnation: Incarnation, tab
     batch.delete(Space::Meta, key.into_bytes());
 }
 
-/// Reads one job.
-pub fn job(snapshot: &dyn Snapshot, incarnation: Incarnation, id: JobId) -> Result<Option<Job>> {
-    get_json(snapshot, &Key::job(meta::JOB, incarnation, id))
+fn put_overlay(batch: &mut WriteBatch, key: Key, overlay: &Overlay) {
+    let Some(expires_at) = overlay.expires_at() else {
+        batch.delete(Space::Overlay, key.into_bytes());
+        return;
+    };
+    let newest = overlay.iter().map(|(_, entry)| entry.accepted_at).max();
+    let lifetime = Lifetime {
+        expires_at,
+        cleared_by: newest,
+    };
+    let value = codec::expiring(lifetime, overlay);
+    batch.put(Space::Overlay, key.into_bytes(), value);
 }
 
-/// Reads jobs, newest first.
-pub fn jobs(
-    snapshot: &dyn Snapshot,
-    incarnation: Incarnation,
-) -> impl Iterator<Item = Result<Job>> + '_ {
-    let prefix = Key::of_tenant(meta::JOB, incarnation);
-    let entries = snapshot.prefix(Space::Meta, prefix.as_bytes(), Order::Descending);
-    entries.map(|entry| codec::read_json(&entry?.1))
-}
-
-/// Writes one job. Ids are version 7, so that later jobs stand behind earlier ones.
-pub fn put_job(batch: &mut WriteBatch, incarnation: Incarnation, job: &Job) {
-    put_json(batch, Key::job(meta::JOB, incarnation, job.id), job);
-    let active = Key::job(meta::ACTIVE_JOB, incarnation, job.id).into_bytes();
-    if job.status.is_ended() {
-        batch.delete(Space::Meta, active);
-    } else {
-        batch.put(Space::Meta, active, Vec::new());
-    }
-}
-
-/// Takes a job off the list of those that have not ended, whatever it says itself.
-pub fn forget_active_job(batch: &mut WriteBatch, incarnation: Incarnation, job: JobId) {
-    batch.delete(
-        Space::Meta,
-        Key::job(meta::ACTIVE_JOB, incarnation, job).into_bytes(),
-    );
-}
-
-/// The jobs of all tenants that have not ended, in the order of their tenants and ids.
-pub fn active_jobs(snapshot: &dyn Snapshot) -> Result<Vec<(Incarnation, JobId)>> {
-    let prefix = Key::meta(meta::ACTIVE_JOB);
-    job_keys(snapshot, &prefix)
-}
-
-/// The jobs of one tenant that have not ended, oldest first.
-pub fn active_jobs_of(snapshot: &dyn Snapshot, incarnation: Incarnation) -> Result<Vec<JobId>> {
-    let found = job_keys(snapshot, &Key::of_tenant(meta::ACTIVE_JOB, incarnation))?;
-    Ok(found.into_iter().map(|(_, job)| job).collect())
-}
-
-fn job_keys(snapshot: &dyn Snapshot, prefix: &Key) -> Result<Vec<(Incarnation, JobId)>> {
-    let entries = snapshot.prefix(Space::Meta, prefix.as_bytes(), Order::Ascending);
-    entries
-        .map(|entry| {
-            let (key, _) = entry?;
-            let id = key.get(9..).and_then(|id| uuid::Uuid::from_slice(id).ok());
-            let id = id.ok_or_else(|| codec::corrupt("a job's key is cut off"))?;
-            Ok((Incarnation(number_at(&key, 1)?), JobId(id)))
-        })
-        .collect()
-}
-
-/// Reads rejected rows of a job in the order in which they were met.
-pub fn rejections(
-    snapshot: &dyn Snapshot,
-    incarnation: Incarnation,
-    job: JobId,
-) -> impl Iterator<Item = Result<RowRejection>> + '_ {
-    json_under(snapshot, &Key::job(meta::REJECTION, incarnation, job))
-}
-
-/// Writes the `number`-th rejected row of a job.
-pub fn put_rejection(
+fn put_activity(
     batch: &mut WriteBatch,
     incarnation: Incarnation,
-    job: JobId,
-    number: u64,
-    rejection: &RowRejection,
+    activity: &StoredActivity,
+    identity: &ActivityIdentity,
 ) {
-    put_json(
-        batch,
-        Key::job(meta::REJECTION, incarnation, job).number(number),
-        rejection,
-    );
-}
-
-/// Reads one upload.
-pub fn upload(
-    snapshot: &dyn Snapshot,
-    incarnation: Incarnation,
-    id: SnapshotId,
-) -> Result<Option<UploadRecord>> {
-    get_json(snapshot, &Key::upload(incarnation, id))
-}
-
-/// Reads all uploads of a tenant.
-pub fn uploads(
-    snapshot: &dyn Snapshot,
-    incarnation: Incarnation,
-) -> impl Iterator<Item = Result<UploadRecord>> + '_ {
-    json_under(snapshot, &Key::of_tenant(meta::UPLOAD, incarnation))
-}
-
-/// Reads all uploads of all tenants.
-pub fn all_uploads(
-    snapshot: &dyn Snapshot,
-) -> impl Iterator<Item = Result<(Incarnation, UploadRecord)>> + '_ {
-    let prefix = Key::meta(meta::UPLOAD);
-    let entries = snapshot.prefix(Space::Meta, prefix.as_bytes(), Order::Ascending);
-    entries.map(|entry| {
-        let (key, value) = entry?;
-        Ok((Incarnation(number_at(&key, 1)?), codec::read_json(&value)?))
-    })
-}
-
-/// Writes one upload.
-pub fn put_upload(batch: &mut WriteBatch, incarnation: Incarnation, record: &UploadRecord) {
-    put_json(batch, Key::upload(incarnation, record.id), record);
-}
-
-/// Removes one upload.
-pub fn remove_upload(batch: &mut WriteBatch, incarnation: Incarnation, id: SnapshotId) {
-    batch.delete(Space::Meta, Key::upload(incarnation, id).into_bytes());
+    let (id, time) = (&activity.activity.id, activity.activity.time);
+    let lifetime = Lifetime {
+        expires_at: activity.expires_at,
+        cleared_by: None,
+    };
+    let key = Key::activity(incarnation, &activity.owner, time, id).into_bytes();
+    let value = codec::expiring(lifetime, activity);
+    batch.put(Space::Activities, key, value);
+    let key = Key::identity(incarnation, id).into_bytes();
+    let value = codec::expiring(lifetime, identity);
+    batch.put(Space::Activities, key, value);
 }
 
 fn get_json<T: DeserializeOwned>(snapshot: &dyn Snapshot, key: &Key) -> Result<Option<T>> {
@@ -410,14 +272,25 @@ fn json_under<'a, T: DeserializeOwned + 'a>(
     entries.map(|entry| codec::read_json(&entry?.1))
 }
 
+/// Counts on from what the batch holds already, else from what is stored.
 fn next_number(snapshot: &dyn Snapshot, batch: &mut WriteBatch, key: Key) -> Result<u64> {
-    let stored = snapshot.get(Space::Meta, key.as_bytes())?;
-    let last: u64 = stored
+    let taken = batch.ops().iter().rev();
+    let taken = taken
+        .filter(|op| op.space == Space::Meta && op.key == key.as_bytes())
+        .find_map(|op| op.value.clone());
+    let last = match taken {
+        Some(value) => Some(value),
+        None => snapshot.get(Space::Meta, key.as_bytes())?,
+    };
+    let last: u64 = last
         .map(|value| codec::read_compact(&value))
         .transpose()?
         .unwrap_or(0);
-    batch.put(Space::Meta, key.into_bytes(), codec::compact(&(last + 1)));
-    Ok(last + 1)
+    let next = last
+        .checked_add(1)
+        .ok_or_else(|| codec::corrupt("a number is at its end"))?;
+    batch.put(Space::Meta, key.into_bytes(), codec::compact(&next));
+    Ok(next)
 }
 
 fn number_at(key: &[u8], offset: usize) -> Result<u64> {

@@ -116,7 +116,11 @@ fn split_expiring(bytes: &[u8]) -> Option<(Lifetime, &[u8])> {
 }
 
 fn postcard<T: DeserializeOwned>(content: &[u8]) -> Result<T> {
-    postcard::from_bytes(content).map_err(|error| corrupt(&error.to_string()))
+    match postcard::take_from_bytes(content) {
+        Ok((value, [])) => Ok(value),
+        Ok(_) => Err(corrupt("a value is longer than its content")),
+        Err(error) => Err(corrupt(&error.to_string())),
+    }
 }
 
 fn unknown_format(bytes: &[u8]) -> Error {

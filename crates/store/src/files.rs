@@ -9,7 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    journal::{self, Ending},
+};
 
 const PROBE_BYTES: usize = 1 << 20;
 const BLOCK_BYTES: usize = 64 << 10;
@@ -66,13 +69,38 @@ pub(crate) fn probe(directory: &Path, journals: &Path) -> Result<()> {
 /// engine would read a batch that a later sync never writes, and a power loss would then cut off
 /// everything acknowledged behind it. What is readable after this is durable. It also takes the
 /// file away from a writer of the old handle that is still flushing its buffer.
+///
+/// Batches at the end that were never synced and are not whole are cut off: only the journal that
+/// was written last can have them, for each one is synced before the next is begun.
+///
+/// # Errors
+/// [`Error::Corrupt`] when a journal is damaged otherwise.
 pub(crate) fn rewrite_journals_if_any(journals: &Path) -> Result<()> {
     if !journals.try_exists()? {
         return Ok(());
     }
+    let mut is_last_written = true;
     for journal in newest_journals(journals)? {
+        let ending = journal::ending(&journal)?;
+        let end = match ending {
+            Ending::Empty | Ending::Sound => u64::MAX,
+            Ending::Torn(end) if is_last_written => {
+                tracing::warn!(
+                    ?journal,
+                    end,
+                    "unsynced end of a journal was torn, it is cut off"
+                );
+                end
+            }
+            Ending::Torn(end) => {
+                return Err(Error::Corrupt {
+                    detail: format!("a journal before the last is cut off at byte {end}"),
+                });
+            }
+        };
+        is_last_written &= ending == Ending::Empty;
         let copy = journal.with_extension("copy");
-        copy_data(&journal, &copy)?;
+        copy_data(&journal, &copy, end)?;
         fs::rename(&copy, &journal)?;
     }
     File::open(journals)?.sync_all()?;
@@ -110,18 +138,21 @@ fn data_bytes(path: &Path) -> Result<u64> {
     Ok(bytes)
 }
 
-/// Copies a file with its length and without its zero blocks, and syncs the copy.
-fn copy_data(from: &Path, to: &Path) -> Result<()> {
+/// Copies a file up to `end`, with its length and without its zero blocks, and syncs the copy.
+fn copy_data(from: &Path, to: &Path, end: u64) -> Result<()> {
     let mut copy = File::create(to)?;
     for_each_data_block(from, |offset, block| {
+        let length = usize::try_from(end.saturating_sub(offset)).unwrap_or(block.len());
+        let (kept, _) = block.split_at(length.min(block.len()));
         copy.seek(SeekFrom::Start(offset))?;
-        copy.write_all(block)
+        copy.write_all(kept)
     })?;
     copy.set_len(fs::metadata(from)?.len())?;
     Ok(copy.sync_all()?)
 }
 
-fn for_each_data_block(
+/// Visits the blocks of a file that are not all zeros, with their offsets.
+pub(crate) fn for_each_data_block(
     path: &Path,
     mut visit: impl FnMut(u64, &[u8]) -> io::Result<()>,
 ) -> Result<()> {
@@ -145,22 +176,64 @@ fn for_each_data_block(
 mod tests {
     use super::*;
 
+    /// A journal as a store writes it, with a hole between its data and its end.
+    fn sample_journal(directory: &Path) -> PathBuf {
+        let config = crate::Config {
+            free_space_min_bytes: 0,
+            ..crate::Config::default()
+        };
+        let kv = crate::FjallKv::open(directory, config, None).unwrap();
+        for number in 0..9_u8 {
+            let mut batch = crate::WriteBatch::new();
+            batch.put(
+                crate::Space::Base,
+                vec![number; 9],
+                vec![number; BLOCK_BYTES],
+            );
+            batch.delete(crate::Space::Meta, vec![number + 1]);
+            crate::Kv::commit(&kv, batch).unwrap();
+        }
+        kv.close().unwrap();
+        newest_journals(&directory.join("engine"))
+            .unwrap()
+            .remove(0)
+    }
+
     #[test]
     fn rewriting_gives_a_new_file_with_the_same_bytes() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("3.jnl");
-        let mut old = File::create(&path).unwrap();
-        let mut bytes = vec![0; 5 * BLOCK_BYTES + 17];
-        bytes[BLOCK_BYTES + 3] = 9;
-        bytes[3 * BLOCK_BYTES] = 4;
-        old.write_all(&bytes).unwrap();
-        rewrite_journals_if_any(directory.path()).unwrap();
+        let path = sample_journal(directory.path());
+        assert_eq!(journal::ending(&path).unwrap(), Ending::Sound);
+        let bytes = fs::read(&path).unwrap();
+        assert!(bytes.ends_with(&[0; 4096]), "allocated ahead");
+        let mut old = File::options().append(true).open(&path).unwrap();
+        rewrite_journals_if_any(path.parent().unwrap()).unwrap();
         assert!(fs::read(&path).unwrap() == bytes);
         old.write_all(b"late flush of the old handle").unwrap();
         assert!(
             fs::read(&path).unwrap() == bytes,
             "the old handle reached the new file"
         );
+    }
+
+    #[test]
+    fn only_the_journal_written_last_is_cut() {
+        let directory = tempfile::tempdir().unwrap();
+        let last = sample_journal(directory.path());
+        let torn = fs::read(&last).unwrap();
+        let torn = &torn[..BLOCK_BYTES * 3];
+        let journals = tempfile::tempdir().unwrap();
+        let [first, second, third] = [1, 2, 10].map(|id| journals.path().join(format!("{id}.jnl")));
+        fs::write(&first, torn).unwrap();
+        fs::write(&second, torn).unwrap();
+        fs::write(&third, [0; 10]).unwrap();
+        rewrite_journals_if_any(journals.path()).unwrap();
+        assert_eq!(journal::ending(&second).unwrap(), Ending::Sound);
+        assert_eq!(fs::read(&second).unwrap().len(), torn.len());
+        assert_eq!(fs::read(&third).unwrap(), [0; 10]);
+        fs::remove_file(&third).unwrap();
+        let refused = rewrite_journals_if_any(journals.path());
+        assert!(matches!(refused, Err(Error::Corrupt { .. })), "{refused:?}");
     }
 
     #[test]

@@ -112,6 +112,16 @@ impl Key {
         }
     }
 
+    pub(crate) fn activity(
+        incarnation: Incarnation,
+        owner: &Owner,
+        time: Instant,
+        id: &ActivityId,
+    ) -> Self {
+        let key = Self::activities(incarnation, owner).newest_first(time);
+        key.bytes(id.as_str().as_bytes())
+    }
+
     pub(crate) fn byte(mut self, byte: u8) -> Self {
         self.0.push(byte);
         self

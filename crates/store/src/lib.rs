@@ -16,6 +16,7 @@ mod files;
 mod fjall_kv;
 mod fjall_open;
 mod gate;
+mod journal;
 mod key;
 mod kv;
 mod memory_kv;

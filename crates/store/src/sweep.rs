@@ -25,6 +25,10 @@ use crate::{
 
 /// How long what has ended is kept.
 const KEPT: Duration = Duration::from_secs(3600);
+/// Deletes of one batch, so that no batch is too large and no commit waits long behind one.
+const STEP_RECORDS_MAX: usize = 4096;
+/// Notes of clearings kept per tenant.
+const CLEARED_MAX: usize = 64;
 
 /// Removes up to `budget_records` records of ended lives and of tables that were given up.
 ///
@@ -74,15 +78,19 @@ fn ranges_of(incarnation: Incarnation) -> impl Iterator<Item = (Space, Key)> {
     data.chain(of_tenant.map(move |kind| (Space::Meta, Key::of_tenant(kind, incarnation))))
 }
 
+/// Removes what a range holds; says whether it is empty now.
 fn remove(kv: &dyn Kv, space: Space, range: &Key, budget: &mut usize) -> Result<bool> {
-    if *budget == 0 {
-        return Ok(false);
-    }
     let end = prefix_end(range.as_bytes()).unwrap_or_else(|| vec![u8::MAX; 32]);
-    let Progress { deleted, done } =
-        kv.delete_range_step(space, range.as_bytes(), &end, *budget)?;
-    *budget = budget.saturating_sub(deleted);
-    Ok(done)
+    while *budget > 0 {
+        let records = STEP_RECORDS_MAX.min(*budget);
+        let Progress { deleted, done } =
+            kv.delete_range_step(space, range.as_bytes(), &end, records)?;
+        *budget = budget.saturating_sub(deleted);
+        if done {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Lets compactions drop overrides and activities that have ended.
@@ -122,6 +130,8 @@ impl Expiry {
             .map(|note| note.through)
             .max();
         notes.retain(|note| note.at > kept_since || Some(note.through) == due);
+        // The newest gives way, so that the older ones become due however many come.
+        notes.truncate(CLEARED_MAX - 1);
         notes.push(Cleared { through, at });
     }
 

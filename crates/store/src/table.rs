@@ -35,6 +35,9 @@ pub(crate) struct ActivityPlace {
 }
 
 /// Loads records of one instance's tables.
+///
+/// Whoever adds a record may be told that a batch was refused, as by [`Loader::flush`]: the record
+/// is kept all the same.
 pub struct Loader<'a> {
     kv: &'a dyn Kv,
     incarnation: Incarnation,
@@ -68,7 +71,7 @@ impl<'a> Loader<'a> {
         id: &ProfileId,
     ) -> Result<()> {
         let ring = self.key(table, base::KEY).part(entity).part(key);
-        self.put(ring, id.as_str().as_bytes().to_vec())
+        self.put(ring, codec::compact(id))
     }
 
     /// Adds a redirect.
@@ -132,13 +135,16 @@ impl<'a> Loader<'a> {
     }
 
     /// Makes what was added visible to later snapshots.
+    ///
+    /// # Errors
+    /// As for [`Kv::load`]; what was added is kept, so that it can be called again.
     pub fn flush(&mut self) -> Result<()> {
-        let batch = std::mem::take(&mut self.batch);
-        if batch.is_empty() {
+        if self.batch.is_empty() {
             return Ok(());
         }
-        let epoch = self.kv.load(batch)?;
+        let epoch = self.kv.load(self.batch.clone())?;
         self.since.get_or_insert(epoch);
+        self.batch = WriteBatch::new();
         Ok(())
     }
 

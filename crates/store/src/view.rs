@@ -4,7 +4,6 @@
 
 use std::ops::Bound;
 
-use bytes::Bytes;
 use sanntid_engine::{
     ActivityIdentity, Overlay, Owner, SourceActivity, StoredActivity, View, ViewError,
 };
@@ -14,9 +13,11 @@ use crate::{
     codec,
     error::{Error, Result},
     key::{self, Key, base},
-    kv::{Entries, Order, Snapshot, Space},
+    kv::{Order, Snapshot, Space, prefix_end},
     table::{ActivityPlace, TimelineRow},
 };
+
+type Viewed<T> = std::result::Result<T, ViewError>;
 
 /// Reads one incarnation's records in a snapshot.
 pub struct TenantView<S> {
@@ -35,24 +36,18 @@ impl<S: Snapshot> TenantView<S> {
 
     /// The overlays of all profiles in ascending order of their id.
     pub fn overlays(&self) -> impl Iterator<Item = Result<(ProfileId, Overlay)>> + '_ {
-        let prefix = Key::tenant(self.incarnation);
-        let skip = prefix.as_bytes().len();
-        let entries = self
-            .snapshot
-            .prefix(Space::Overlay, prefix.as_bytes(), Order::Ascending);
-        entries.map(move |entry| {
-            let (key, value) = entry?;
-            Ok((profile_id(key.get(skip..))?, codec::read_expiring(&value)?))
+        let all = Key::tenant(self.incarnation);
+        self.under(Space::Overlay, &all, |rest, value| {
+            Ok((profile_id(rest)?, codec::read_expiring(value)?))
         })
     }
 
     /// All real-time activities, in no meaningful order.
     pub fn realtime_activities(&self) -> impl Iterator<Item = Result<StoredActivity>> + '_ {
-        let prefix = Key::tenant(self.incarnation).byte(key::activities::ACTIVITY);
-        let entries = self
-            .snapshot
-            .prefix(Space::Activities, prefix.as_bytes(), Order::Ascending);
-        entries.map(|entry| codec::read_expiring(&entry?.1))
+        let all = Key::tenant(self.incarnation).byte(key::activities::ACTIVITY);
+        self.under(Space::Activities, &all, |_, value| {
+            codec::read_expiring(value)
+        })
     }
 
     /// All redirects of a generation: old id, new id and since when.
@@ -60,185 +55,150 @@ impl<S: Snapshot> TenantView<S> {
         &self,
         table: TableId,
     ) -> impl Iterator<Item = Result<(ProfileId, (ProfileId, Instant))>> + '_ {
-        let prefix = Key::table(self.incarnation, table).byte(base::REDIRECT);
-        let skip = prefix.as_bytes().len();
-        let entries = self
-            .snapshot
-            .prefix(Space::Base, prefix.as_bytes(), Order::Ascending);
-        entries.map(move |entry| {
-            let (key, value) = entry?;
-            Ok((profile_id(key.get(skip..))?, codec::read_compact(&value)?))
+        let all = self.table(table, base::REDIRECT);
+        self.under(Space::Base, &all, |rest, value| {
+            Ok((profile_id(rest)?, codec::read_compact(value)?))
         })
     }
 
-    /// The rows of an entity that is no profile, in the order of their keys.
+    /// The rows of an entity that is no profile, in the order of their keys; rows whose keys are
+    /// longer than 512 bytes stand first, in no meaningful order.
     pub fn rows(&self, table: TableId) -> impl Iterator<Item = Result<Row>> + '_ {
-        let prefix = Key::table(self.incarnation, table).byte(base::ROW);
-        let entries = self
-            .snapshot
-            .prefix(Space::Base, prefix.as_bytes(), Order::Ascending);
-        entries.map(|entry| codec::read_row(&entry?.1))
+        let all = self.table(table, base::ROW);
+        self.under(Space::Base, &all, |_, value| codec::read_row(value))
     }
 
     /// Whether an entity that is no profile holds a row of this key.
     pub fn has_row(&self, table: TableId, row_key: &str) -> Result<bool> {
-        let key = Key::table(self.incarnation, table)
-            .byte(base::ROW)
-            .part(row_key);
+        let key = self.table(table, base::ROW).part(row_key);
         Ok(self.snapshot.get(Space::Base, key.as_bytes())?.is_some())
     }
 
-    fn base(&self, key: &Key) -> std::result::Result<Option<Bytes>, ViewError> {
-        self.snapshot
-            .get(Space::Base, key.as_bytes())
-            .map_err(view_error)
+    fn table(&self, table: TableId, kind: u8) -> Key {
+        Key::table(self.incarnation, table).byte(kind)
     }
 
-    fn scan<'a, T: 'a>(
+    fn get<T>(
+        &self,
+        space: Space,
+        key: &Key,
+        read: impl FnOnce(&[u8]) -> Result<T>,
+    ) -> Viewed<Option<T>> {
+        let value = self.snapshot.get(space, key.as_bytes());
+        let found = value.and_then(|value| value.map(|value| read(&value)).transpose());
+        found.map_err(view_error)
+    }
+
+    /// Reads all entries under a prefix: `read` takes what stands behind it in the key, and the
+    /// value.
+    fn under<'a, T: 'a>(
         &'a self,
         space: Space,
         prefix: &Key,
-        from: Bound<&[u8]>,
         read: impl Fn(&[u8], &[u8]) -> Result<T> + 'a,
-    ) -> Box<dyn Iterator<Item = std::result::Result<T, ViewError>> + 'a> {
+    ) -> Box<dyn Iterator<Item = Result<T>> + 'a> {
+        self.under_from(space, prefix, Bound::Included(prefix), read)
+    }
+
+    /// As `under`, from a key on that goes on from the prefix.
+    fn under_from<'a, T: 'a>(
+        &'a self,
+        space: Space,
+        prefix: &Key,
+        from: Bound<&Key>,
+        read: impl Fn(&[u8], &[u8]) -> Result<T> + 'a,
+    ) -> Box<dyn Iterator<Item = Result<T>> + 'a> {
         let skip = prefix.as_bytes().len();
-        let end = crate::kv::prefix_end(prefix.as_bytes());
+        let end = prefix_end(prefix.as_bytes());
         let upper = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let entries: Entries<'a> = self.snapshot.range(space, from, upper, Order::Ascending);
+        let lower = from.map(Key::as_bytes);
+        let entries = self.snapshot.range(space, lower, upper, Order::Ascending);
         Box::new(entries.map(move |entry| {
-            let (key, value) = entry.map_err(view_error)?;
-            let rest = key.get(skip..).unwrap_or_default();
-            read(rest, &value).map_err(view_error)
+            let (key, value) = entry?;
+            read(key.get(skip..).unwrap_or_default(), &value)
         }))
     }
 }
 
 impl<S: Snapshot> View for TenantView<S> {
-    fn profile(
-        &self,
-        table: TableId,
-        id: &ProfileId,
-    ) -> std::result::Result<Option<Row>, ViewError> {
-        let key = Key::table(self.incarnation, table).byte(base::PROFILE);
-        let value = self.base(&key.bytes(id.as_str().as_bytes()))?;
-        value
-            .map(|value| codec::read_row(&value))
-            .transpose()
-            .map_err(view_error)
+    fn profile(&self, table: TableId, id: &ProfileId) -> Viewed<Option<Row>> {
+        let key = self.table(table, base::PROFILE);
+        let key = key.bytes(id.as_str().as_bytes());
+        self.get(Space::Base, &key, codec::read_row)
     }
 
     fn profiles<'a>(
         &'a self,
         table: TableId,
         after: Option<&ProfileId>,
-    ) -> Box<dyn Iterator<Item = std::result::Result<(ProfileId, Row), ViewError>> + 'a> {
-        let prefix = Key::table(self.incarnation, table).byte(base::PROFILE);
-        let last = after.map(|id| prefix.clone().bytes(id.as_str().as_bytes()));
-        let from = match &last {
-            Some(last) => Bound::Excluded(last.as_bytes()),
-            None => Bound::Included(prefix.as_bytes()),
-        };
-        self.scan(Space::Base, &prefix, from, |rest, value| {
-            Ok((profile_id(Some(rest))?, codec::read_row(value)?))
-        })
+    ) -> Box<dyn Iterator<Item = Viewed<(ProfileId, Row)>> + 'a> {
+        let all = self.table(table, base::PROFILE);
+        let last = after.map(|id| all.clone().bytes(id.as_str().as_bytes()));
+        let from = last.as_ref().map_or(Bound::Included(&all), Bound::Excluded);
+        let profiles = self.under_from(Space::Base, &all, from, |rest, value| {
+            Ok((profile_id(rest)?, codec::read_row(value)?))
+        });
+        Box::new(profiles.map(|entry| entry.map_err(view_error)))
     }
 
-    fn resolve_key(
-        &self,
-        table: TableId,
-        entity: &str,
-        key: &str,
-    ) -> std::result::Result<Option<ProfileId>, ViewError> {
-        let ring = Key::table(self.incarnation, table).byte(base::KEY);
-        let value = self.base(&ring.part(entity).part(key))?;
-        value
-            .map(|value| profile_id(Some(&value)))
-            .transpose()
-            .map_err(view_error)
+    fn resolve_key(&self, table: TableId, entity: &str, key: &str) -> Viewed<Option<ProfileId>> {
+        let key = self.table(table, base::KEY).part(entity).part(key);
+        self.get(Space::Base, &key, codec::read_compact)
     }
 
-    fn redirect(
-        &self,
-        table: TableId,
-        id: &ProfileId,
-    ) -> std::result::Result<Option<ProfileId>, ViewError> {
-        let key = Key::table(self.incarnation, table).byte(base::REDIRECT);
-        let value = self.base(&key.bytes(id.as_str().as_bytes()))?;
-        let read = |value: Bytes| codec::read_compact::<(ProfileId, Instant)>(&value);
-        let found = value.map(read).transpose().map_err(view_error)?;
+    fn redirect(&self, table: TableId, id: &ProfileId) -> Viewed<Option<ProfileId>> {
+        let key = self.table(table, base::REDIRECT);
+        let key = key.bytes(id.as_str().as_bytes());
+        let found = self.get(
+            Space::Base,
+            &key,
+            codec::read_compact::<(ProfileId, Instant)>,
+        )?;
         Ok(found.map(|(new, _)| new))
     }
 
-    fn former_ids(
-        &self,
-        table: TableId,
-        id: &ProfileId,
-    ) -> std::result::Result<Vec<ProfileId>, ViewError> {
-        let prefix = Key::table(self.incarnation, table)
-            .byte(base::FORMER)
-            .id(id);
-        let from = Bound::Included(prefix.as_bytes());
-        self.scan(Space::Base, &prefix, from, |rest, _| profile_id(Some(rest)))
-            .collect()
+    fn former_ids(&self, table: TableId, id: &ProfileId) -> Viewed<Vec<ProfileId>> {
+        let all = self.table(table, base::FORMER).id(id);
+        let ids = self.under(Space::Base, &all, |rest, _| profile_id(rest));
+        ids.map(|id| id.map_err(view_error)).collect()
     }
 
-    fn overlay(&self, id: &ProfileId) -> std::result::Result<Option<Overlay>, ViewError> {
+    fn overlay(&self, id: &ProfileId) -> Viewed<Option<Overlay>> {
         let key = Key::overlay(self.incarnation, id);
-        let value = self
-            .snapshot
-            .get(Space::Overlay, key.as_bytes())
-            .map_err(view_error)?;
-        value
-            .map(|value| codec::read_expiring(&value))
-            .transpose()
-            .map_err(view_error)
+        self.get(Space::Overlay, &key, codec::read_expiring)
     }
 
-    fn identity(
-        &self,
-        id: &ActivityId,
-    ) -> std::result::Result<Option<ActivityIdentity>, ViewError> {
+    fn identity(&self, id: &ActivityId) -> Viewed<Option<ActivityIdentity>> {
         let key = Key::identity(self.incarnation, id);
-        let value = self
-            .snapshot
-            .get(Space::Activities, key.as_bytes())
-            .map_err(view_error)?;
-        value
-            .map(|value| codec::read_expiring(&value))
-            .transpose()
-            .map_err(view_error)
+        self.get(Space::Activities, &key, codec::read_expiring)
     }
 
-    fn source_activity(
-        &self,
-        table: TableId,
-        id: &ActivityId,
-    ) -> std::result::Result<Option<SourceActivity>, ViewError> {
-        let key = Key::table(self.incarnation, table).byte(base::ACTIVITY);
-        let Some(value) = self.base(&key.bytes(id.as_str().as_bytes()))? else {
+    fn source_activity(&self, table: TableId, id: &ActivityId) -> Viewed<Option<SourceActivity>> {
+        let key = self.table(table, base::ACTIVITY);
+        let key = key.bytes(id.as_str().as_bytes());
+        let place = self.get(Space::Base, &key, codec::read_compact::<ActivityPlace>)?;
+        let Some(place) = place else {
             return Ok(None);
         };
-        let place: ActivityPlace = codec::read_compact(&value).map_err(view_error)?;
-        let row = match (&place.row, &place.profile) {
-            (Some(row), _) => row.clone(),
+        let row = match (place.row, &place.profile) {
+            (Some(row), _) => Some(row),
             (None, Some(profile)) => {
-                let key = Key::table(self.incarnation, table)
-                    .byte(base::TIMELINE)
-                    .id(profile);
+                let key = self.table(table, base::TIMELINE).id(profile);
                 let key = key.newest_first(place.time).bytes(id.as_str().as_bytes());
-                let value = self.base(&key)?.ok_or_else(|| lost(id))?;
-                codec::read_compact::<TimelineRow>(&value)
-                    .map_err(view_error)?
-                    .row
+                let entry = self.get(Space::Base, &key, codec::read_compact::<TimelineRow>)?;
+                entry.map(|entry| entry.row)
             }
-            (None, None) => return Err(lost(id)),
+            (None, None) => None,
         };
+        let row = row
+            .and_then(|row| Row::from_bytes(&row))
+            .ok_or_else(|| ViewError::Corrupt(format!("the row of the activity {id} is lost")))?;
         Ok(Some(SourceActivity {
             entity: place.entity,
             id: id.clone(),
             time: place.time,
             profile: place.profile,
-            row: Row::from_bytes(&row).ok_or_else(|| lost(id))?,
+            row,
         }))
     }
 
@@ -247,28 +207,23 @@ impl<S: Snapshot> View for TenantView<S> {
         table: TableId,
         profile: &ProfileId,
         until: Instant,
-    ) -> Box<dyn Iterator<Item = std::result::Result<SourceActivity, ViewError>> + 'a> {
-        let prefix = Key::table(self.incarnation, table)
-            .byte(base::TIMELINE)
-            .id(profile);
-        let from = prefix.clone().newest_first(until);
+    ) -> Box<dyn Iterator<Item = Viewed<SourceActivity>> + 'a> {
+        let all = self.table(table, base::TIMELINE).id(profile);
+        let from = all.clone().newest_first(until);
         let profile = profile.clone();
-        self.scan(
-            Space::Base,
-            &prefix,
-            Bound::Included(from.as_bytes()),
-            move |rest, value| {
-                let (time, id) = rest.split_at_checked(8).ok_or_else(cut_off)?;
-                let stored: TimelineRow = codec::read_compact(value)?;
-                Ok(SourceActivity {
-                    entity: stored.entity,
-                    id: activity_id(id)?,
-                    time: key::read_newest_first(time).ok_or_else(cut_off)?,
-                    profile: Some(profile.clone()),
-                    row: Row::from_bytes(&stored.row).ok_or_else(cut_off)?,
-                })
-            },
-        )
+        let read = move |rest: &[u8], value: &[u8]| {
+            let (time, id) = rest.split_at_checked(8).ok_or_else(cut_off)?;
+            let stored: TimelineRow = codec::read_compact(value)?;
+            Ok(SourceActivity {
+                entity: stored.entity,
+                id: activity_id(id)?,
+                time: key::read_newest_first(time).ok_or_else(cut_off)?,
+                profile: Some(profile.clone()),
+                row: Row::from_bytes(&stored.row).ok_or_else(cut_off)?,
+            })
+        };
+        let entries = self.under_from(Space::Base, &all, Bound::Included(&from), read);
+        Box::new(entries.map(|entry| entry.map_err(view_error)))
     }
 
     fn realtime_activity(
@@ -276,32 +231,23 @@ impl<S: Snapshot> View for TenantView<S> {
         owner: &Owner,
         time: Instant,
         id: &ActivityId,
-    ) -> std::result::Result<Option<StoredActivity>, ViewError> {
-        let key = Key::activities(self.incarnation, owner).newest_first(time);
-        let key = key.bytes(id.as_str().as_bytes());
-        let value = self
-            .snapshot
-            .get(Space::Activities, key.as_bytes())
-            .map_err(view_error)?;
-        value
-            .map(|value| codec::read_expiring(&value))
-            .transpose()
-            .map_err(view_error)
+    ) -> Viewed<Option<StoredActivity>> {
+        let key = Key::activity(self.incarnation, owner, time, id);
+        self.get(Space::Activities, &key, codec::read_expiring)
     }
 
     fn realtime_timeline<'a>(
         &'a self,
         owner: &Owner,
         until: Instant,
-    ) -> Box<dyn Iterator<Item = std::result::Result<StoredActivity, ViewError>> + 'a> {
-        let prefix = Key::activities(self.incarnation, owner);
-        let from = prefix.clone().newest_first(until);
-        self.scan(
-            Space::Activities,
-            &prefix,
-            Bound::Included(from.as_bytes()),
-            |_, value| codec::read_expiring(value),
-        )
+    ) -> Box<dyn Iterator<Item = Viewed<StoredActivity>> + 'a> {
+        let all = Key::activities(self.incarnation, owner);
+        let from = all.clone().newest_first(until);
+        let from = Bound::Included(&from);
+        let entries = self.under_from(Space::Activities, &all, from, |_, value| {
+            codec::read_expiring(value)
+        });
+        Box::new(entries.map(|entry| entry.map_err(view_error)))
     }
 }
 
@@ -313,22 +259,18 @@ pub(crate) fn view_error(error: Error) -> ViewError {
     }
 }
 
-fn profile_id(bytes: Option<&[u8]>) -> Result<ProfileId> {
-    let text = bytes
-        .and_then(|bytes| std::str::from_utf8(bytes).ok())
-        .unwrap_or_default();
-    ProfileId::parse(text).map_err(|error| codec::corrupt(&error.message))
+fn profile_id(bytes: &[u8]) -> Result<ProfileId> {
+    ProfileId::parse(text(bytes)?).map_err(|error| codec::corrupt(&error.message))
 }
 
 fn activity_id(bytes: &[u8]) -> Result<ActivityId> {
-    let text = std::str::from_utf8(bytes).unwrap_or_default();
-    ActivityId::parse(text).map_err(|error| codec::corrupt(&error.message))
+    ActivityId::parse(text(bytes)?).map_err(|error| codec::corrupt(&error.message))
+}
+
+fn text(bytes: &[u8]) -> Result<&str> {
+    std::str::from_utf8(bytes).map_err(|_| codec::corrupt("an id in a key is no text"))
 }
 
 fn cut_off() -> Error {
     codec::corrupt("a timeline's entry is cut off")
-}
-
-fn lost(id: &ActivityId) -> ViewError {
-    ViewError::Corrupt(format!("the row of the activity {id} is lost"))
 }

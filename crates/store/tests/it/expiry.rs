@@ -8,7 +8,7 @@ use std::sync::{
 };
 
 use sanntid_engine::{Owner, View};
-use sanntid_store::{Expiry, Fate, FjallKv, Kv, Reclaim, Space, catalog};
+use sanntid_store::{Expiry, Fate, FjallKv, Reclaim, Space, catalog};
 use sanntid_types::{Clock, Incarnation, Instant, TableId};
 
 use crate::{
@@ -221,14 +221,11 @@ fn any_number_of_refreshes_in_an_hour_delays_by_an_hour_at_most() {
         if number % 100 == 0 {
             let young = fate(&clock, &expiry, second(number), second(number - 3599));
             assert_eq!(young, Fate::Keep, "at second {number}");
-            let old = fate(&clock, &expiry, second(number), second(number - 2 * 3600));
-            let expected = if number >= 2 * 3600 {
-                Fate::Drop
-            } else {
-                Fate::Keep
-            };
-            if number >= 2 * 3600 || number < 3600 {
-                assert_eq!(old, expected, "at second {number}");
+            let old = fate(&clock, &expiry, second(number), second(number - 7200));
+            match number {
+                ..3600 => assert_eq!(old, Fate::Keep, "at second {number}"),
+                3600..7200 => {}
+                _ => assert_eq!(old, Fate::Drop, "at second {number}"),
             }
         }
     }

@@ -14,6 +14,8 @@ use crate::samples::{
     profile_id, put_overlay, snapshot_id, tenant,
 };
 
+const MONTH_SECS: i64 = 30 * 24 * 3600;
+
 /// Writes at least one record of every kind into the life; its tables are 1 and 2.
 pub(crate) fn write_life(kv: &dyn Kv, incarnation: Incarnation) {
     let (first, second) = (TableId(1), TableId(2));
@@ -39,9 +41,9 @@ pub(crate) fn write_life(kv: &dyn Kv, incarnation: Incarnation) {
                 &Owner::Profile(profile_id("a")),
                 at(3),
                 "unified",
-                at(Month::SECS),
+                at(MONTH_SECS),
             ),
-            activity(&owner, at(4), "source", at(Month::SECS)),
+            activity(&owner, at(4), "source", at(MONTH_SECS)),
             Record::Head {
                 position: Position(9),
                 accepted_at: at(5),
@@ -51,10 +53,14 @@ pub(crate) fn write_life(kv: &dyn Kv, incarnation: Incarnation) {
     });
 }
 
-struct Month;
-
-impl Month {
-    const SECS: i64 = 30 * 24 * 3600;
+/// Writes a life and the records that belong to none.
+pub(crate) fn write_store(kv: &dyn Kv, incarnation: Incarnation) {
+    write_life(kv, incarnation);
+    let snapshot = kv.snapshot().expect("readable");
+    commit(kv, |batch| {
+        catalog::next_incarnation(&*snapshot, batch).expect("a number");
+        catalog::drop_incarnation(batch, Incarnation(77), at(4));
+    });
 }
 
 pub(crate) fn instance(incarnation: Incarnation) -> catalog::InstanceRecord {
@@ -164,7 +170,7 @@ impl Pages {
 pub(crate) fn read_life(kv: &dyn Kv, incarnation: Incarnation) -> Result<Vec<String>, String> {
     let snapshot = kv.snapshot().expect("readable");
     let mut pages = Pages::default();
-    read_catalog(&mut pages, &*snapshot, incarnation)?;
+    read_catalog(&mut pages, kv, &*snapshot, incarnation)?;
     let view = TenantView::new(snapshot, incarnation);
     for table in [TableId(1), TableId(2)] {
         read_table(&mut pages, &view, table)?;
@@ -183,6 +189,7 @@ fn all_viewed<T>(read: impl Iterator<Item = Result<T, ViewError>>) -> Result<Vec
 
 fn read_catalog(
     pages: &mut Pages,
+    kv: &dyn Kv,
     snapshot: &dyn Snapshot,
     incarnation: Incarnation,
 ) -> Result<(), String> {
@@ -191,6 +198,8 @@ fn read_catalog(
     pages.add("instance", catalog::instance(snapshot, id))?;
     pages.add("instances", all(catalog::instances(snapshot)))?;
     pages.add("dropped", catalog::dropped(snapshot))?;
+    // Reads what has ended, and removes nothing of it this early.
+    pages.add("due", sanntid_store::sweep(kv, Instant::MIN, 0))?;
     let next = catalog::next_incarnation(snapshot, &mut unused);
     pages.add("next incarnation", next)?;
     let next = catalog::next_table(snapshot, &mut unused, incarnation);

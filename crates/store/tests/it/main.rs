@@ -4,14 +4,19 @@
 
 mod catalog;
 mod conformance;
+mod corrupt;
 mod disk_full;
 mod expiry;
 mod faults;
+mod fixtures;
+mod generations;
 mod kill;
 mod life;
+mod loading;
 mod reclaim;
 mod reopen;
 mod samples;
 mod staged;
 mod sweep;
+mod torn;
 mod view;

@@ -10,7 +10,7 @@ use proptest::{
 };
 use sanntid_store::{Kv, MemoryKv, Order, Snapshot, Space, Staged, StagedSnapshot, WriteBatch};
 
-use crate::samples::{commit, dump, on_every_store};
+use crate::samples::{commit, dump, open};
 
 type Key = Vec<u8>;
 type Model = BTreeMap<(Space, Key), Vec<u8>>;
@@ -169,10 +169,13 @@ fn check(kv: &dyn Kv, case: &Case) -> TestCaseResult {
 
 #[test]
 fn staged_writes_show_as_if_they_were_committed_and_only_there() {
-    on_every_store(|kv| {
-        let mut runner = TestRunner::new(Config::with_cases(200));
+    let run = |kv: &dyn Kv, cases| {
+        let mut runner = TestRunner::new(Config::with_cases(cases));
         runner.run(&case(), |case| check(kv, &case)).unwrap();
-    });
+    };
+    run(&MemoryKv::new(), 256);
+    let directory = tempfile::tempdir().unwrap();
+    run(&open(directory.path()), 12);
 }
 
 #[test]
