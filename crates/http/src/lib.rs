@@ -1,1 +1,37 @@
-//! Owns the REST front door.
+//! The REST front door: routes, authentication, limits, error mapping and the OpenAPI document.
+//!
+//! Owns what stands on the wire. It knows [`sanntid_engine::Tenants`] alone: must not know where
+//! an instance lives, how it is stored, or decide what a request means for its data.
+
+mod activities;
+mod body;
+mod card;
+mod config;
+mod data_read;
+mod duration;
+mod entities;
+mod error;
+mod instances;
+mod job_model;
+mod jobs;
+mod key;
+mod meta;
+mod observe;
+mod openapi;
+mod profile;
+mod query;
+mod realtime;
+mod render;
+mod reply;
+mod request;
+mod routes;
+mod schemas;
+mod server;
+mod snapshots;
+mod unserved;
+mod write;
+
+pub use config::{Config, ConfigError};
+pub use key::AdminKey;
+pub use openapi::document;
+pub use server::{Front, Server, Stopper, serve};

@@ -1,0 +1,199 @@
+//! Owns the front door's settings and their ranges.
+//! Must not read files or the environment: the server does that and hands the values over.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+const MIB: usize = 1 << 20;
+
+/// Settings of the front door; sizes are in bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Threads that serve requests.
+    pub workers: usize,
+    /// Open connections, all workers together; more wait in the system's backlog.
+    pub connections_max: usize,
+    /// Largest request body, but for activities and uploaded parts.
+    pub body_bytes_max: usize,
+    /// Largest body of an activity as it is sent.
+    pub activity_body_bytes_max: usize,
+    /// Largest document of an activity after decoding the JSON string that may hold it.
+    pub document_bytes_max: usize,
+    /// Largest uploaded part as it is sent.
+    pub part_bytes_max: u64,
+    /// Uploaded parts taken at the same time; each buffers 1 MiB.
+    pub uploads_max: usize,
+    /// Reads that may scan at the same time.
+    pub scans_max: usize,
+    /// How long a request's head may take to arrive.
+    pub head_timeout: Duration,
+    /// How long a body may stall before it is given up.
+    pub body_stall_timeout: Duration,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
+    /// How long a closing connection may take.
+    pub disconnect_timeout: Duration,
+    /// How long a graceful stop waits for requests that are under way; whole seconds.
+    pub shutdown_timeout: Duration,
+    /// How the service is reached from outside, `https://host`, for the links in answers; without
+    /// it the request's own host (and `Forwarded` headers) are used.
+    pub public_url: Option<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            workers: 2,
+            connections_max: 25_000,
+            body_bytes_max: MIB,
+            activity_body_bytes_max: 8 * MIB,
+            document_bytes_max: 2 * MIB,
+            part_bytes_max: 2 << 30,
+            uploads_max: 64,
+            scans_max: 64,
+            head_timeout: Duration::from_secs(5),
+            body_stall_timeout: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(75),
+            disconnect_timeout: Duration::from_secs(2),
+            shutdown_timeout: Duration::from_secs(10),
+            public_url: None,
+        }
+    }
+}
+
+/// Names a setting that is out of range.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: expected {expected}")]
+pub struct ConfigError {
+    pub field: &'static str,
+    pub expected: &'static str,
+}
+
+impl Config {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first field that is out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let sizes = 1024..=1024 * MIB;
+        let timeouts = Duration::from_millis(100)..=Duration::from_secs(3600);
+        let checks = [
+            ((1..=1024).contains(&self.workers), "workers", "1 to 1024"),
+            (
+                (1..=1_000_000).contains(&self.connections_max),
+                "connections_max",
+                "1 to 1000000",
+            ),
+            (
+                sizes.contains(&self.body_bytes_max),
+                "body_bytes_max",
+                "1 KiB to 1 GiB",
+            ),
+            (
+                sizes.contains(&self.activity_body_bytes_max),
+                "activity_body_bytes_max",
+                "1 KiB to 1 GiB",
+            ),
+            (
+                sizes.contains(&self.document_bytes_max),
+                "document_bytes_max",
+                "1 KiB to 1 GiB",
+            ),
+            (
+                (1024..=1 << 40).contains(&self.part_bytes_max),
+                "part_bytes_max",
+                "1 KiB to 1 TiB",
+            ),
+            (
+                (1..=4096).contains(&self.uploads_max),
+                "uploads_max",
+                "1 to 4096",
+            ),
+            (
+                (1..=4096).contains(&self.scans_max),
+                "scans_max",
+                "1 to 4096",
+            ),
+            (
+                timeouts.contains(&self.head_timeout),
+                "head_timeout",
+                "100 ms to 1 h",
+            ),
+            (
+                timeouts.contains(&self.body_stall_timeout),
+                "body_stall_timeout",
+                "100 ms to 1 h",
+            ),
+            (
+                timeouts.contains(&self.keep_alive),
+                "keep_alive",
+                "100 ms to 1 h",
+            ),
+            (
+                timeouts.contains(&self.disconnect_timeout),
+                "disconnect_timeout",
+                "100 ms to 1 h",
+            ),
+            (
+                self.shutdown_timeout <= Duration::from_secs(3600),
+                "shutdown_timeout",
+                "at most 1 h",
+            ),
+            (
+                self.public_url.as_deref().is_none_or(is_origin),
+                "public_url",
+                "http:// or https:// with a host and no trailing slash",
+            ),
+        ];
+        match checks.into_iter().find(|(holds, ..)| !holds) {
+            Some((_, field, expected)) => Err(ConfigError { field, expected }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn is_origin(url: &str) -> bool {
+    let host = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
+    host.is_some_and(|host| {
+        !host.is_empty() && !host.ends_with('/') && host.chars().all(|c| c.is_ascii_graphic())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid_and_each_range_is_checked() {
+        Config::default().validate().expect("defaults");
+        type Spoil = fn(&mut Config);
+        let bad: [(&str, Spoil); 8] = [
+            ("workers", |c| c.workers = 0),
+            ("connections_max", |c| c.connections_max = 0),
+            ("body_bytes_max", |c| c.body_bytes_max = 0),
+            ("part_bytes_max", |c| c.part_bytes_max = u64::MAX),
+            ("scans_max", |c| c.scans_max = 0),
+            ("head_timeout", |c| c.head_timeout = Duration::ZERO),
+            ("shutdown_timeout", |c| c.shutdown_timeout = Duration::MAX),
+            ("public_url", |c| {
+                c.public_url = Some("example.org/".to_owned())
+            }),
+        ];
+        for (field, spoil) in bad {
+            let mut config = Config::default();
+            spoil(&mut config);
+            let error = config.validate().expect_err(field);
+            assert_eq!(error.field, field);
+        }
+    }
+
+    #[test]
+    fn unknown_settings_are_refused() {
+        assert!(serde_json::from_str::<Config>(r#"{"workers": 4}"#).is_ok());
+        assert!(serde_json::from_str::<Config>(r#"{"worker": 4}"#).is_err());
+    }
+}

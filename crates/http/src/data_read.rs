@@ -1,0 +1,161 @@
+//! `GET …/data/{relativePath}`: entities by key and collections. Owns our own query options and
+//! the headers; what a query selects is the crate `query`'s part.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_LOCATION, ETAG, HeaderValue};
+use actix_web::web::{self, Data};
+use actix_web::{HttpRequest, HttpResponse};
+use sanntid_query::{
+    Answer, Context, DataPath, Limits, Moment, ReadOptions, embedded_pairs, parse_path, read,
+};
+use sanntid_types::{Error, ErrorCode};
+
+use crate::key::Caller;
+use crate::query::{Query, shown};
+use crate::reply::{Reply, json_text};
+use crate::request::{self, Instance, has_version, instance_url};
+use crate::server::Shared;
+use crate::unserved;
+use crate::write::{entity_url, set};
+
+/// Read an entity or a collection.
+///
+/// `relativePath` is `Customer`, `Customer('id')`, `UnifiedActivity`, `UnifiedActivity('id')`; it
+/// may be percent-encoded as a whole, query included. Values are the source's with the live
+/// real-time changes over them. The system options also work without `$`.
+#[utoipa::path(
+    get,
+    path = "/instances/{instanceId}/data/{relativePath}",
+    operation_id = "get_entities_with_odata_path",
+    tag = "Data",
+    params(
+        ("$select" = Option<String>, Query, description = "Fields, separated by commas", example = "CustomerId,City"),
+        ("$filter" = Option<String>, Query, description = "A condition", example = "CustomerId eq 'c1'"),
+        ("$orderby" = Option<String>, Query, description = "Fields, each with `asc` or `desc`", example = "City desc"),
+        ("$top" = Option<u32>, Query, description = "How many rows; a page has at most 1000, by default 100", example = 100),
+        ("$skip" = Option<u32>, Query, description = "Rows to leave out"),
+        ("$skiptoken" = Option<String>, Query, description = "From `@odata.nextLink`"),
+        ("$count" = Option<bool>, Query, description = "With `@odata.count`"),
+        ("view" = Option<String>, Query, description = "`source`: the source of truth alone", example = "source"),
+        ("explain" = Option<bool>, Query, description = "Each overridden field says where it came from"),
+        ("forceSearch" = Option<bool>, Query, description = "Accepted as published; means nothing here"),
+        ("If-None-Match" = Option<String>, Header, description = "Answer 304 where this is still the profile's ETag"),
+    ),
+    responses(
+        (status = 200, description = "A collection, or one entity with its `ETag`", example = json!({
+            "@odata.context": "http://localhost:8080/api/instances/5f0c8e0e-6d0a-4d3c-9f0e-2b8a51d1c001/data/$metadata#Customer",
+            "value": [{"CustomerId": "c1", "City": "Bergen"}]
+        })),
+        (status = 304, description = "Unchanged")
+    )
+)]
+pub(crate) async fn get(
+    request: HttpRequest,
+    shared: Data<Shared>,
+    _caller: Caller,
+    instance: Instance,
+    mut query: Query,
+) -> Reply {
+    let tail = request::data_tail(&request)?;
+    unserved::check_data_path(&tail)?;
+    let (path, embedded) = parse_path(&tail)?;
+    query.extend(
+        embedded
+            .map(|text| embedded_pairs(&text))
+            .unwrap_or_default(),
+    );
+    let options = own_options(&mut query)?;
+    let pairs = query.rest();
+    let base = instance_url(&request, &shared, instance.0);
+    let reading = shared.tenants.read(instance.0).await?;
+    let base_url = format!("{base}/data");
+    let work = {
+        let path = path.clone();
+        move || {
+            let context = Context {
+                base_url: &base_url,
+            };
+            let moment = Moment::of(&reading);
+            read(
+                &moment,
+                &context,
+                &path,
+                &pairs,
+                &options,
+                &Limits::default(),
+            )
+        }
+    };
+    // One row is read where the request is; what may scan must not hold up the other requests.
+    let answer = if path.key().is_some() {
+        work()?
+    } else {
+        scan(&shared, work).await?
+    };
+    respond(&request, &base, &path, answer)
+}
+
+fn own_options(query: &mut Query) -> Result<ReadOptions, Error> {
+    query.flag("forceSearch")?;
+    if query.flag("proxy")? == Some(true) {
+        let text = "proxy=true is not served yet";
+        return Err(Error::new(ErrorCode::NotServed, text).with_target("proxy"));
+    }
+    let source_only = match query.option("view")?.as_deref() {
+        None | Some("merged") => false,
+        Some("source") => true,
+        Some(other) => {
+            let text = format!("view is source or merged, not {}", shown(other));
+            return Err(Error::new(ErrorCode::InvalidArgument, text).with_target("view"));
+        }
+    };
+    Ok(ReadOptions {
+        source_only,
+        explain: query.flag("explain")?.unwrap_or(false),
+    })
+}
+
+fn respond(request: &HttpRequest, base: &str, path: &DataPath, answer: Answer) -> Reply {
+    let (json, etag, id) = match answer {
+        Answer::Collection { json } => return Ok(json_text(StatusCode::OK, json)),
+        Answer::Entity { json, etag, id } => (json, etag, id),
+    };
+    let mut response = versioned(request, json, etag.as_deref());
+    if let Some(id) = id
+        && path.key() != Some(id.as_str())
+    {
+        let moved = entity_url(base, "Customer", id.as_str());
+        set(&mut response, CONTENT_LOCATION, &moved);
+    }
+    Ok(response)
+}
+
+/// Answers JSON with its ETag, or that the caller has it already.
+pub(crate) fn versioned(request: &HttpRequest, json: String, etag: Option<&str>) -> HttpResponse {
+    let Some(etag) = etag else {
+        return json_text(StatusCode::OK, json);
+    };
+    let mut response = if has_version(request, etag) {
+        HttpResponse::NotModified().finish()
+    } else {
+        json_text(StatusCode::OK, json)
+    };
+    if let Ok(value) = HeaderValue::from_str(etag) {
+        response.headers_mut().insert(ETAG, value);
+    }
+    response
+}
+
+/// Does work that may read many rows, off the threads that serve requests.
+pub(crate) async fn scan<T: Send + 'static>(
+    shared: &Shared,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let place = shared.scan()?;
+    let held = move || {
+        let _place = place;
+        work()
+    };
+    let broken = |_| Error::new(ErrorCode::Internal, "reading was broken off");
+    web::block(held).await.map_err(broken)?
+}

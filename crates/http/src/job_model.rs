@@ -1,0 +1,146 @@
+//! The published shapes of jobs and their tasks. Owns how a job's stages become tasks.
+
+use sanntid_types::{Error, ErrorCode, Instant, Job, JobId, JobKind, JobReport, JobStatus, Stage};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::error::status;
+
+/// One job with how far it came.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct GraphJobInfo {
+    #[schema(value_type = String, format = "uuid")]
+    job_id: JobId,
+    #[schema(value_type = String, example = "full")]
+    job_type: &'static str,
+    #[schema(value_type = String, example = "onDemand")]
+    job_submission_kind: &'static str,
+    #[schema(value_type = String, example = "running")]
+    job_status: JobStatus,
+    #[schema(value_type = String, example = "all")]
+    operation_type: &'static str,
+    #[schema(value_type = String, format = "date-time")]
+    submitted_timestamp: Instant,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    start_timestamp: Option<Instant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    end_timestamp: Option<Instant>,
+    /// One per stage, in order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tasks: Option<Vec<GraphTaskInfo>>,
+    id_list: Vec<String>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ci_error: Option<CiResult>,
+    report: Report,
+}
+
+/// One stage of a job.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct GraphTaskInfo {
+    #[schema(value_type = String, format = "uuid")]
+    task_id: uuid::Uuid,
+    #[schema(value_type = String, example = "running")]
+    task_status: JobStatus,
+    #[schema(value_type = String, example = "ingestion")]
+    operation_type: sanntid_types::StageName,
+    #[schema(value_type = Vec<String>)]
+    job_ids: [JobId; 1],
+    /// Rows done so far.
+    rows: u64,
+    /// Of how many, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows_total: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ci_error: Option<CiResult>,
+}
+
+/// Why a job or a task failed.
+#[derive(Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CiResult {
+    #[schema(value_type = String)]
+    exception_culprit: &'static str,
+    #[schema(value_type = String)]
+    error_code: ErrorCode,
+    #[schema(value_type = String)]
+    result_severity: &'static str,
+    message: String,
+}
+
+impl From<&Error> for CiResult {
+    fn from(error: &Error) -> Self {
+        let by_system = status(error.code).is_server_error();
+        Self {
+            exception_culprit: if by_system { "system" } else { "user" },
+            error_code: error.code,
+            result_severity: "error",
+            message: error.message.clone(),
+        }
+    }
+}
+
+/// What a job did; the counts stand there once it has ended well.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Report {
+    #[schema(value_type = Vec<Object>)]
+    stages: Vec<Stage>,
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    counts: Option<JobReport>,
+}
+
+impl GraphJobInfo {
+    /// Describes a job, with or without its tasks.
+    pub(crate) fn new(job: Job, with_tasks: bool) -> Self {
+        let tasks = || job.stages.iter().map(|stage| task(&job, stage)).collect();
+        Self {
+            job_id: job.id,
+            job_type: "full",
+            job_submission_kind: "onDemand",
+            job_status: job.status,
+            operation_type: match job.kind {
+                JobKind::Upload(_) | JobKind::Sources => "all",
+                JobKind::Reproject => "activity",
+            },
+            submitted_timestamp: job.submitted_at,
+            start_timestamp: job.started_at,
+            end_timestamp: job.ended_at,
+            tasks: with_tasks.then(tasks),
+            id_list: Vec::new(),
+            ci_error: job.error.as_ref().map(CiResult::from),
+            report: Report {
+                stages: job.stages,
+                counts: job.report,
+            },
+        }
+    }
+}
+
+fn task(job: &Job, stage: &Stage) -> GraphTaskInfo {
+    let failed = stage.status == JobStatus::Failed;
+    GraphTaskInfo {
+        task_id: task_id(job.id, stage),
+        task_status: stage.status,
+        operation_type: stage.name,
+        job_ids: [job.id],
+        rows: stage.rows,
+        rows_total: stage.rows_total,
+        ci_error: job.error.as_ref().filter(|_| failed).map(CiResult::from),
+    }
+}
+
+/// The same id for the same stage of the same job, always.
+fn task_id(job: JobId, stage: &Stage) -> uuid::Uuid {
+    let mut hash = blake3::Hasher::new();
+    hash.update(job.0.as_bytes());
+    hash.update(format!("{:?}", stage.name).as_bytes());
+    let mut id = [0; 16];
+    hash.finalize_xof().fill(&mut id);
+    uuid::Builder::from_custom_bytes(id).into_uuid()
+}

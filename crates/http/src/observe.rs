@@ -1,0 +1,282 @@
+//! What surrounds every request: id, admission, span, metrics, the log line and the error's answer.
+//! Owns the order of these. Must not know what a route does.
+
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage as _, web};
+use futures_util::FutureExt as _;
+use sanntid_types::{Error, ErrorCode};
+use tracing::Instrument as _;
+
+use crate::error::Failure;
+use crate::key::authenticate;
+use crate::render::{Rendered, RequestId, finish, render};
+use crate::request;
+use crate::server::Shared;
+
+/// What anybody may see: it holds no data.
+pub(crate) const OPEN: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/docs"];
+
+/// Names the operations of one resource, for metrics.
+#[derive(Clone)]
+pub(crate) struct Operations(pub(crate) Rc<[(Method, &'static str)]>);
+
+/// Answers one request, whatever happens to it.
+pub(crate) async fn observe(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let watch = Stopwatch::start();
+    let _in_flight = InFlight::enter();
+    let request_id = RequestId::of(request.headers());
+    let method = request.method().clone();
+    let is_data = request::is_data(request.path());
+    let span = tracing::info_span!(
+        "request",
+        request_id = request_id.as_str(),
+        instance_id = tracing::field::Empty
+    );
+    let answered = AssertUnwindSafe(answer(request, next)).catch_unwind();
+    let answered = answered.instrument(span.clone()).await;
+    let _entered = span.enter();
+    let (operation, result) = match answered {
+        Ok(Ok(response)) => {
+            let operation = operation_of(&response, &method);
+            (operation, Ok(conclude(response, &request_id, is_data)))
+        }
+        Ok(Err(error)) => (UNMATCHED, Err(failure_of(&error))),
+        Err(_) => (UNMATCHED, Err(panicked(&method))),
+    };
+    let result = result.map_err(|failure| {
+        log(&failure);
+        Rendered {
+            failure,
+            request_id,
+        }
+    });
+    let status = match &result {
+        Ok(response) => response.status(),
+        Err(rendered) => actix_web::ResponseError::status_code(rendered),
+    };
+    record(operation, status, watch.elapsed());
+    Ok(result?)
+}
+
+async fn answer(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    match admit(&request) {
+        Ok(()) => next.call(request).await,
+        Err(failure) => Ok(request.error_response(failure)),
+    }
+}
+
+/// Checks what holds for every route, before any is looked for: nobody learns routes without a key.
+fn admit(request: &ServiceRequest) -> Result<(), Failure> {
+    let path = request.uri().path();
+    let shared = request
+        .app_data::<web::Data<Shared>>()
+        .expect("every application holds its shared state");
+    if !is_open(path) {
+        let caller = authenticate(request.headers(), request.query_string(), &shared.keys)?;
+        request.extensions_mut().insert(caller);
+    }
+    request::check_escapes(path)?;
+    if request::is_data(path) {
+        request::check_accept(request.headers())?;
+    }
+    Ok(())
+}
+
+fn is_open(path: &str) -> bool {
+    OPEN.contains(&path) || path.starts_with("/docs/")
+}
+
+/// Gives an answer its headers, and a failure its body.
+fn conclude(
+    response: ServiceResponse<BoxBody>,
+    request_id: &RequestId,
+    is_data: bool,
+) -> ServiceResponse<BoxBody> {
+    let failure = response.response().error().map(failure_of);
+    let (request, response) = response.into_parts();
+    let mut response = match failure {
+        Some(failure) => {
+            log(&failure);
+            render(&failure, request_id)
+        }
+        None => response,
+    };
+    finish(&mut response, request_id, is_data);
+    ServiceResponse::new(request, response)
+}
+
+/// What an error of a handler or of the framework means.
+fn failure_of(error: &actix_web::Error) -> Failure {
+    if let Some(failure) = error.as_error::<Failure>() {
+        return match failure {
+            Failure::Refused(error) => Failure::Refused(error.clone()),
+            Failure::MethodNotAllowed { allow } => Failure::MethodNotAllowed {
+                allow: allow.clone(),
+            },
+            Failure::Unknown => Failure::Unknown,
+        };
+    }
+    let status = error.as_response_error().status_code();
+    let code = if status == StatusCode::NOT_FOUND {
+        ErrorCode::RouteNotFound
+    } else if status == StatusCode::PAYLOAD_TOO_LARGE {
+        ErrorCode::BodyTooLarge
+    } else if status.is_client_error() {
+        ErrorCode::InvalidArgument
+    } else {
+        ErrorCode::Internal
+    };
+    Failure::Refused(Error::new(code, error.to_string()))
+}
+
+/// What a panic means: of a read that it failed; of a write nothing is known (rules 7.1).
+fn panicked(method: &Method) -> Failure {
+    if *method != Method::GET {
+        tracing::error!("a write panicked");
+        return Failure::Unknown;
+    }
+    let text = "the request could not be answered: an unexpected condition was met";
+    Failure::Refused(Error::new(ErrorCode::Internal, text))
+}
+
+/// The operation of requests that no route took.
+const UNMATCHED: &str = "unmatched";
+
+fn operation_of(response: &ServiceResponse<BoxBody>, method: &Method) -> &'static str {
+    let operations = response.request().app_data::<Operations>();
+    let find = |operations: &Operations| {
+        let mut all = operations.0.iter();
+        all.find(|(known, _)| known == method)
+            .map(|(_, name)| *name)
+    };
+    operations.and_then(find).unwrap_or(UNMATCHED)
+}
+
+/// Logs a failure once. Only what a person must act on is an error.
+fn log(failure: &Failure) {
+    if let Failure::Unknown = failure {
+        tracing::warn!("outcome of a write unknown, connection closed without an answer");
+        return;
+    }
+    let error = failure.error();
+    let code = tracing::field::debug(error.code);
+    match error.code {
+        ErrorCode::Internal => {
+            tracing::error!(code, reason = error.message, "request failed");
+        }
+        ErrorCode::DiskFull | ErrorCode::ClockJumped | ErrorCode::StorePoisoned => {
+            tracing::warn!(code, reason = error.message, "request refused");
+        }
+        _ => tracing::debug!(code, reason = error.message, "request refused"),
+    }
+}
+
+fn record(operation: &'static str, status: StatusCode, elapsed: Duration) {
+    let status = status.as_str().to_owned();
+    metrics::counter!(
+        "sanntid_http_requests_total", "operation" => operation, "status" => status
+    )
+    .increment(1);
+    metrics::histogram!("sanntid_http_request_duration_seconds", "operation" => operation)
+        .record(elapsed.as_secs_f64());
+}
+
+/// Counts a request as long as it lives.
+struct InFlight;
+
+impl InFlight {
+    fn enter() -> Self {
+        metrics::gauge!("sanntid_http_requests_in_flight").increment(1.0);
+        Self
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        metrics::gauge!("sanntid_http_requests_in_flight").decrement(1.0);
+    }
+}
+
+/// Measures how long a request took; decides nothing.
+struct Stopwatch(Instant);
+
+impl Stopwatch {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a duration for metrics alone: no decision depends on it"
+    )]
+    fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Level, Metadata, Subscriber};
+
+    use super::*;
+
+    /// Notes the level of each event.
+    struct Levels(Arc<Mutex<Vec<Level>>>);
+
+    impl Subscriber for Levels {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, event: &Event<'_>) {
+            self.0.lock().unwrap().push(*event.metadata().level());
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    fn levels(failure: &Failure) -> Vec<Level> {
+        let noted = Arc::new(Mutex::new(Vec::new()));
+        tracing::subscriber::with_default(Levels(Arc::clone(&noted)), || log(failure));
+        let noted = noted.lock().unwrap();
+        noted.clone()
+    }
+
+    #[test]
+    fn only_what_a_person_must_act_on_is_logged_as_an_error_and_once() {
+        let refused = |code| Failure::Refused(Error::new(code, "no"));
+        for (failure, level) in [
+            (refused(ErrorCode::Internal), Level::ERROR),
+            (refused(ErrorCode::DiskFull), Level::WARN),
+            (refused(ErrorCode::StorePoisoned), Level::WARN),
+            (Failure::Unknown, Level::WARN),
+            (refused(ErrorCode::Overloaded), Level::DEBUG),
+            (refused(ErrorCode::TenantUnavailable), Level::DEBUG),
+            (refused(ErrorCode::InvalidField), Level::DEBUG),
+            (refused(ErrorCode::Unauthorized), Level::DEBUG),
+            (refused(ErrorCode::NotServed), Level::DEBUG),
+        ] {
+            assert_eq!(levels(&failure), [level], "{failure:?}");
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! The OpenAPI document: gathered from the handlers, completed with what all routes share.
+//! Owns the completion; tests hold it against the table of routes.
+
+use utoipa::OpenApi;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{
+    ContentBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Schema,
+    SecurityRequirement, Server, Type,
+};
+
+use crate::error::ErrorBody;
+use crate::observe::OPEN;
+use crate::request::PREFIXES;
+use crate::{
+    activities, card, data_read, entities, instances, jobs, meta, profile, realtime, routes,
+    snapshots, write,
+};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Sanntid",
+        description = "Real-time ingestion of customer profiles: updates and activities between \
+                       two runs of a batch pipeline, and reads that merge both. Compatible with \
+                       the published real-time API of Dynamics 365 Customer Insights."
+    ),
+    paths(
+        data_read::get,
+        write::update,
+        write::create,
+        card::get,
+        card::timeline,
+        profile::get_key_ring,
+        profile::get_activity_counts,
+        profile::get_store_state,
+        instances::list,
+        instances::create,
+        instances::rename,
+        instances::get,
+        instances::delete,
+        instances::reset,
+        realtime::get,
+        realtime::put,
+        activities::get,
+        activities::put,
+        entities::list,
+        entities::get,
+        entities::size,
+        snapshots::open,
+        snapshots::put_part,
+        snapshots::commit,
+        snapshots::abort,
+        jobs::submit,
+        jobs::list,
+        jobs::get,
+        jobs::cancel,
+        jobs::rejections,
+        meta::health,
+        meta::readiness,
+        meta::metrics,
+        meta::document,
+        meta::docs,
+    ),
+    components(schemas(ErrorBody))
+)]
+struct Gathered;
+
+/// What a placeholder of a path stands for, and an example.
+const PLACEHOLDERS: [(&str, &str, &str); 8] = [
+    (
+        "instanceId",
+        "The instance, a UUID",
+        "5f0c8e0e-6d0a-4d3c-9f0e-2b8a51d1c001",
+    ),
+    (
+        "relativePath",
+        "An entity, `Entity('key')` or `Entity/key`; it may be percent-encoded as a whole",
+        "Customer",
+    ),
+    ("profileId", "The profile, a row of `Customer`", "c1"),
+    ("entityName", "The entity", "Customer"),
+    (
+        "snapshotId",
+        "The upload, a UUID",
+        "0d9f7a3c-5f1e-4f57-8a39-6a4a1c3e5b02",
+    ),
+    ("partNumber", "From 1", "1"),
+    ("workflowName", "There is only `main`", "main"),
+    (
+        "jobId",
+        "The job, a UUID",
+        "7c1b5b0e-94f5-4a07-b7a1-2f1de2a6c903",
+    ),
+];
+
+/// What any route of the API may answer besides its own answers.
+const ERRORS: [(&str, &str); 6] = [
+    ("400", "Malformed or invalid; `details` lists every problem"),
+    ("401", "No key, or none that exists"),
+    ("404", "No such instance, entity, profile or job"),
+    ("406", "The header `Accept` excludes JSON"),
+    ("500", "Our fault; of a write: it is not stored"),
+    (
+        "503",
+        "A limit of ours; `Retry-After` says when to come back, `Sanntid-Limit` names it",
+    ),
+];
+
+/// Makes the whole document.
+pub fn document() -> utoipa::openapi::OpenApi {
+    let mut document = Gathered::openapi();
+    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    document.servers = Some(PREFIXES.map(Server::new).to_vec());
+    let components = document.components.get_or_insert_default();
+    for (name, scheme) in security_schemes() {
+        components
+            .security_schemes
+            .insert(name.to_owned(), scheme.into());
+    }
+    let paths = &mut document.paths.paths;
+    let mut aliases = Vec::new();
+    for (path, item) in paths.iter_mut() {
+        let is_root = !path.starts_with("/instances");
+        if is_root {
+            item.servers = Some(vec![Server::new("/")]);
+        }
+        for operation in operations(item) {
+            complete(operation, path, is_root);
+        }
+        if let Some(alias) = routes::alias(path) {
+            aliases.push((alias.clone(), aliased(item, path)));
+        }
+    }
+    paths.extend(aliases);
+    document
+}
+
+/// The same operations under another address.
+fn aliased(item: &PathItem, path: &str) -> PathItem {
+    let mut item = item.clone();
+    for operation in operations(&mut item) {
+        operation.operation_id = operation
+            .operation_id
+            .take()
+            .map(|id| format!("{id}_alias"));
+        operation.description = Some(format!("Another spelling of `{path}`."));
+    }
+    item
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.patch,
+        &mut item.delete,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+fn complete(operation: &mut Operation, path: &str, is_root: bool) {
+    let mut parameters = operation.parameters.take().unwrap_or_default();
+    let described = |name: &str| {
+        let mut all = parameters.iter();
+        all.any(|parameter| matches!(parameter, RefOr::T(known) if known.name == name))
+    };
+    let missing: Vec<RefOr<Parameter>> = PLACEHOLDERS
+        .iter()
+        .filter(|(name, ..)| path.contains(&format!("{{{name}}}")) && !described(name))
+        .map(|(name, what, example)| placeholder(name, what, example).into())
+        .collect();
+    parameters.splice(..0, missing);
+    operation.parameters = Some(parameters).filter(|all| !all.is_empty());
+    if !OPEN.contains(&path) {
+        let named = ["key", "keyOption", "token"];
+        let schemes = named.map(|name| SecurityRequirement::new(name, Vec::<String>::new()));
+        operation.security = Some(schemes.to_vec());
+    }
+    let responses = &mut operation.responses.responses;
+    for (status, what) in ERRORS {
+        let applies = match status {
+            "401" => !OPEN.contains(&path),
+            "500" => true,
+            "503" => !is_root || path == "/readyz",
+            _ => !is_root,
+        };
+        if applies {
+            let body = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorBody")));
+            let response = ResponseBuilder::new()
+                .description(what)
+                .content("application/json", body.build());
+            responses
+                .entry(status.to_owned())
+                .or_insert_with(|| response.build().into());
+        }
+    }
+}
+
+fn placeholder(name: &str, what: &str, example: &str) -> Parameter {
+    let kind = ObjectBuilder::new().schema_type(Type::String);
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some(what))
+        .schema(Some(RefOr::T(Schema::Object(kind.build()))))
+        .example(Some(example.into()))
+        .build()
+}
+
+fn security_schemes() -> [(&'static str, SecurityScheme); 3] {
+    [
+        (
+            "key",
+            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new(
+                "Ocp-Apim-Subscription-Key",
+            ))),
+        ),
+        (
+            "keyOption",
+            SecurityScheme::ApiKey(ApiKey::Query(ApiKeyValue::new("subscription-key"))),
+        ),
+        (
+            "token",
+            SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_document_and_the_table_of_routes_say_the_same() {
+        let mut document = document();
+        let mut documented = BTreeSet::new();
+        for (path, item) in &mut document.paths.paths {
+            let methods = [
+                ("GET", &item.get),
+                ("PUT", &item.put),
+                ("POST", &item.post),
+                ("PATCH", &item.patch),
+                ("DELETE", &item.delete),
+            ];
+            for (method, operation) in methods {
+                let id = operation
+                    .as_ref()
+                    .map(|o| o.operation_id.clone().unwrap_or_default());
+                documented.extend(id.map(|id| (path.clone(), method.to_owned(), id)));
+            }
+        }
+        let mut served = BTreeSet::new();
+        for operation in routes::api().into_iter().chain(routes::root()) {
+            let (method, name) = (operation.method.to_string(), operation.name.to_owned());
+            if let Some(alias) = routes::alias(operation.path) {
+                served.insert((alias, method.clone(), format!("{name}_alias")));
+            }
+            served.insert((operation.path.to_owned(), method, name));
+        }
+        assert_eq!(documented, served);
+    }
+}

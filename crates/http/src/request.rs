@@ -1,0 +1,251 @@
+//! What handlers take from a request besides its query and body: instance, path, links, wishes.
+//! Owns decoding of paths. Must not decide what a path means.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{ACCEPT, HeaderMap, IF_NONE_MATCH};
+use actix_web::{FromRequest, HttpRequest};
+use percent_encoding::percent_decode_str;
+use sanntid_types::{Error, ErrorCode, InstanceId};
+
+use crate::error::Failure;
+use crate::query::shown;
+use crate::server::Shared;
+
+/// Under what every route of the API is served.
+pub(crate) const PREFIXES: [&str; 2] = ["/api", "/v1"];
+
+/// Whether a path is one of the API's.
+pub(crate) fn is_data(path: &str) -> bool {
+    prefix(path).is_some()
+}
+
+fn prefix(path: &str) -> Option<&'static str> {
+    PREFIXES.into_iter().find(|prefix| {
+        path.strip_prefix(prefix)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}
+
+/// Refuses a path whose percent escapes are incomplete or give no UTF-8.
+pub(crate) fn check_escapes(path: &str) -> Result<(), Error> {
+    decode(path).map(|_| ())
+}
+
+fn decode(path: &str) -> Result<String, Error> {
+    let mut rest = path.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
+        let (_, escape) = rest.split_at(at);
+        match escape {
+            [_, high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                rest = after;
+            }
+            _ => return Err(bad_path("a % without two hexadecimal digits (send %25)")),
+        }
+    }
+    match percent_decode_str(path).decode_utf8() {
+        Ok(text) => Ok(text.into_owned()),
+        Err(_) => Err(bad_path("percent escapes that are not UTF-8")),
+    }
+}
+
+fn bad_path(problem: &str) -> Error {
+    Error::new(
+        ErrorCode::InvalidArgument,
+        format!("the path contains {problem}"),
+    )
+}
+
+/// The decoded text of one named segment of the path.
+pub(crate) fn segment(request: &HttpRequest, name: &str) -> Result<String, Error> {
+    // The router decodes all escapes but those of `%`, `/` and `+`.
+    decode(request.match_info().get(name).unwrap_or_default())
+}
+
+/// The decoded text behind `/data/`, whether it came as one segment or as several.
+pub(crate) fn data_tail(request: &HttpRequest) -> Result<String, Error> {
+    let raw = request.uri().path();
+    decode(raw.split_once("/data/").map_or("", |(_, tail)| tail))
+}
+
+/// The instance that a path names. Any text that is no UUID names none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Instance(pub(crate) InstanceId);
+
+impl FromRequest for Instance {
+    type Error = Failure;
+    type Future = Ready<Result<Self, Failure>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(instance(request))
+    }
+}
+
+/// Reads the instance that a path names.
+pub(crate) fn instance(request: &HttpRequest) -> Result<Instance, Failure> {
+    let text = segment(request, "instanceId")?;
+    let Some(id) = InstanceId::parse(&text) else {
+        let message = format!("there is no instance {}: its id is a UUID", shown(&text));
+        return Err(Error::new(ErrorCode::InstanceNotFound, message).into());
+    };
+    tracing::Span::current().record("instance_id", tracing::field::display(id));
+    Ok(Instance(id))
+}
+
+/// Refuses a workflow other than the one there is.
+pub(crate) fn check_workflow(request: &HttpRequest) -> Result<(), Error> {
+    let name = segment(request, "workflowName")?;
+    if name.eq_ignore_ascii_case("main") {
+        return Ok(());
+    }
+    let message = format!("there is no workflow {}: there is only main", shown(&name));
+    Err(Error::new(ErrorCode::RouteNotFound, message).with_target("workflowName"))
+}
+
+/// The absolute URL of an instance, with the request's own prefix.
+pub(crate) fn instance_url(request: &HttpRequest, shared: &Shared, instance: InstanceId) -> String {
+    let prefix = prefix(request.uri().path()).unwrap_or("/api");
+    if let Some(origin) = &shared.config.public_url {
+        return format!("{origin}{prefix}/instances/{instance}");
+    }
+    let connection = request.connection_info();
+    let (scheme, host) = (connection.scheme(), connection.host());
+    format!("{scheme}://{host}{prefix}/instances/{instance}")
+}
+
+/// The text of a header, where it is one.
+pub(crate) fn header(request: &HttpRequest, name: &str) -> Result<Option<String>, Error> {
+    let Some(value) = request.headers().get(name) else {
+        return Ok(None);
+    };
+    let text = value.to_str().map_err(|_| {
+        let text = format!("the header {name} has characters outside visible ASCII");
+        Error::new(ErrorCode::InvalidArgument, text).with_target(name)
+    })?;
+    Ok(Some(text.to_owned()))
+}
+
+/// Whether the caller has this version already (`If-None-Match`, compared weakly).
+pub(crate) fn has_version(request: &HttpRequest, etag: &str) -> bool {
+    let weak = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let asked = request.headers().get_all(IF_NONE_MATCH);
+    asked
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.trim() == "*" || value.split(',').any(|tag| weak(tag) == weak(etag)))
+}
+
+/// Refuses a caller who takes no JSON.
+pub(crate) fn check_accept(headers: &HeaderMap) -> Result<(), Error> {
+    let mut best: Option<(u8, bool)> = None;
+    let mut any = false;
+    for value in headers.get_all(ACCEPT) {
+        let ranges = value.to_str().unwrap_or_default().split(',');
+        for range in ranges.map(str::trim).filter(|range| !range.is_empty()) {
+            any = true;
+            let Some((specific, taken)) = takes_json(range) else {
+                continue;
+            };
+            // The most specific range counts (RFC 9110, 12.5.1).
+            best = best.max(Some((specific, taken)));
+        }
+    }
+    if !any || best.is_some_and(|(_, taken)| taken) {
+        return Ok(());
+    }
+    let text = "answers are application/json, which the header Accept excludes";
+    Err(Error::new(ErrorCode::NotAcceptable, text).with_target("Accept"))
+}
+
+/// How specifically a media range names JSON, and whether it wants it.
+fn takes_json(range: &str) -> Option<(u8, bool)> {
+    let mut parts = range.split(';').map(str::trim);
+    let essence = parts.next()?.to_ascii_lowercase();
+    let specific = match essence.as_str() {
+        "application/json" | "text/json" => 3,
+        "application/*" => 2,
+        "*/*" => 1,
+        _ => return None,
+    };
+    let quality = parts.find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("q")
+            .then_some(value.trim())
+    });
+    let refused = quality.is_some_and(|q| q.parse::<f32>().is_ok_and(|q| q <= 0.0));
+    Some((specific, !refused))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn accept_must_allow_json() {
+        let check = |accept: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in accept {
+                headers.append(ACCEPT, HeaderValue::from_str(value).expect("header"));
+            }
+            check_accept(&headers).is_ok()
+        };
+        for good in [
+            &[][..],
+            &[""],
+            &["*/*"],
+            &["application/json"],
+            &["Application/JSON;odata.metadata=minimal"],
+            &["text/html, application/*;q=0.1"],
+            &["text/html", "*/*;q=0.5"],
+            &["application/json, */*;q=0"],
+        ] {
+            assert!(check(good), "{good:?}");
+        }
+        for bad in [
+            &["text/html"][..],
+            &["application/xml, text/plain"],
+            &["application/json;q=0, */*"],
+            &["*/*;q=0.0"],
+            &["application/json; Q=0"],
+        ] {
+            assert!(!check(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn paths_are_decoded_once() {
+        for (path, decoded) in [
+            ("Customer%28%27c1%27%29", "Customer('c1')"),
+            ("Customer%2Fc1", "Customer/c1"),
+            ("a%2525", "a%25"),
+            ("%C3%A5+b", "å+b"),
+        ] {
+            assert_eq!(decode(path).as_deref(), Ok(decoded), "{path}");
+        }
+        for bad in ["%", "a%2", "%zz", "%ff", "%C3", "%C3%28"] {
+            assert!(decode(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn versions_are_compared_weakly() {
+        for (asked, has) in [
+            ("\"a\"", true),
+            ("\"b\", W/\"a\"", true),
+            ("*", true),
+            ("\"b\"", false),
+            ("", false),
+        ] {
+            let request = TestRequest::default().insert_header((IF_NONE_MATCH, asked));
+            assert_eq!(
+                has_version(&request.to_http_request(), "\"a\""),
+                has,
+                "{asked}"
+            );
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! A port with one instance in memory: says what it was asked, and fails as told.
+
+use std::sync::{Arc, Mutex};
+
+use sanntid_engine::{
+    ActivitiesAnswer, AppendAnswer, AppendCall, CallError, JobRequest, Later, NewInstance,
+    PartFormat, PartSink, PatchAnswer, PatchCall, Readiness, Reading, Snapshot, SnapshotState,
+    TenantState, Tenants,
+};
+use sanntid_types::{
+    ActivityConfig, ActivityState, EntityName, Error, ErrorCode, InstanceId, InstanceInfo,
+    InstanceName, InstanceType, Job, JobId, JobKind, JobStatus, Manifest, RejectionKind,
+    RowRejection, Settings, SnapshotId,
+};
+
+use crate::stored::{Gate, Stored, activity, at, instance, job, loaded, profile_id};
+
+/// What the mock was asked and what it holds.
+pub(crate) struct Mock {
+    pub(crate) calls: Mutex<Vec<String>>,
+    pub(crate) patches: Mutex<Vec<PatchCall>>,
+    pub(crate) appends: Mutex<Vec<AppendCall>>,
+    pub(crate) manifests: Mutex<Vec<Manifest>>,
+    pub(crate) created: Mutex<Vec<NewInstance>>,
+    pub(crate) parts: Arc<Parts>,
+    pub(crate) gate: Arc<Gate>,
+    /// What every call answers, where it is set.
+    pub(crate) failure: Mutex<Option<CallError>>,
+    pub(crate) panics: Mutex<bool>,
+    pub(crate) readiness: Mutex<Readiness>,
+    pub(crate) tenant: Mutex<TenantState>,
+    pub(crate) append: Mutex<AppendAnswer>,
+    pub(crate) job: Mutex<Job>,
+    pub(crate) reproject: Mutex<bool>,
+}
+
+impl Mock {
+    pub(crate) fn new() -> Self {
+        Self {
+            calls: Mutex::default(),
+            patches: Mutex::default(),
+            appends: Mutex::default(),
+            manifests: Mutex::default(),
+            created: Mutex::default(),
+            parts: Arc::default(),
+            gate: Arc::default(),
+            failure: Mutex::default(),
+            panics: Mutex::new(false),
+            readiness: Mutex::new(Readiness::Ready),
+            tenant: Mutex::new(loaded()),
+            append: Mutex::new(AppendAnswer {
+                activity: activity("a1"),
+                customer: Some(profile_id("c1")),
+                state: ActivityState::Stored,
+                replayed: false,
+            }),
+            job: Mutex::new(job()),
+            reproject: Mutex::new(false),
+        }
+    }
+
+    pub(crate) fn fail(&self, failure: CallError) {
+        *self.failure.lock().unwrap() = Some(failure);
+    }
+
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    fn answer<T: Send + 'static>(
+        &self,
+        name: &str,
+        of: Option<InstanceId>,
+        value: impl FnOnce() -> T + Send + 'static,
+    ) -> Later<'_, T> {
+        assert!(!*self.panics.lock().unwrap(), "told to panic");
+        self.calls.lock().unwrap().push(name.to_owned());
+        let failure = self.failure.lock().unwrap().clone();
+        Box::pin(async move {
+            if let Some(failure) = failure {
+                return Err(failure);
+            }
+            if of.is_some_and(|of| of != instance()) {
+                let error = Error::new(ErrorCode::InstanceNotFound, "there is no such instance");
+                return Err(error.into());
+            }
+            Ok(value())
+        })
+    }
+
+    fn info() -> InstanceInfo {
+        InstanceInfo {
+            id: instance(),
+            name: InstanceName::parse("Contoso").expect("a name"),
+            instance_type: InstanceType::Sandbox,
+            version: 3,
+            created_at: at("2026-11-01T00:00:00Z"),
+            created_by: "administrator".to_owned(),
+            updated_at: at("2026-11-02T00:00:00Z"),
+            updated_by: "administrator".to_owned(),
+        }
+    }
+}
+
+impl Tenants for Mock {
+    fn read(&self, of: InstanceId) -> Later<'_, Reading> {
+        let tenant = Arc::new(self.tenant.lock().unwrap().clone());
+        let gate = Arc::clone(&self.gate);
+        self.answer("read", Some(of), move || Reading {
+            tenant,
+            view: Box::new(Stored(gate)),
+            now: at("2026-11-23T12:00:00Z"),
+        })
+    }
+
+    fn patch(&self, of: InstanceId, call: PatchCall) -> Later<'_, PatchAnswer> {
+        let moved = call.profile.as_str() == "old";
+        let profile = if moved {
+            profile_id("c1")
+        } else {
+            call.profile.clone()
+        };
+        self.patches.lock().unwrap().push(call);
+        self.answer("patch", Some(of), move || PatchAnswer { profile })
+    }
+
+    fn append(&self, of: InstanceId, call: AppendCall) -> Later<'_, AppendAnswer> {
+        self.appends.lock().unwrap().push(call);
+        let answer = self.append.lock().unwrap().clone();
+        self.answer("append", Some(of), move || answer)
+    }
+
+    fn instances(&self) -> Later<'_, Vec<InstanceInfo>> {
+        let info = Self::info();
+        self.answer("instances", None, move || vec![info])
+    }
+
+    fn instance(&self, of: InstanceId) -> Later<'_, InstanceInfo> {
+        let info = Self::info();
+        self.answer("instance", Some(of), move || info)
+    }
+
+    fn create_instance(&self, new: NewInstance) -> Later<'_, InstanceInfo> {
+        let info = InstanceInfo {
+            id: new.id.unwrap_or_else(instance),
+            name: new.name.clone(),
+            instance_type: new.instance_type,
+            ..Self::info()
+        };
+        self.created.lock().unwrap().push(new);
+        self.answer("create_instance", None, move || info)
+    }
+
+    fn rename_instance(
+        &self,
+        of: InstanceId,
+        name: InstanceName,
+        by: String,
+    ) -> Later<'_, InstanceInfo> {
+        let info = InstanceInfo {
+            name,
+            updated_by: by,
+            ..Self::info()
+        };
+        self.answer("rename_instance", Some(of), move || info)
+    }
+
+    fn delete_instance(&self, of: InstanceId) -> Later<'_, ()> {
+        self.answer("delete_instance", Some(of), || ())
+    }
+
+    fn reset_instance(&self, of: InstanceId) -> Later<'_, ()> {
+        self.answer("reset_instance", Some(of), || ())
+    }
+
+    fn set_settings(&self, of: InstanceId, settings: Settings) -> Later<'_, Settings> {
+        self.tenant.lock().unwrap().settings = settings.clone();
+        self.answer("set_settings", Some(of), move || settings)
+    }
+
+    fn set_activities(
+        &self,
+        of: InstanceId,
+        activities: Vec<ActivityConfig>,
+    ) -> Later<'_, ActivitiesAnswer> {
+        self.tenant.lock().unwrap().activities = activities.clone();
+        let reproject = *self.reproject.lock().unwrap();
+        let job = reproject.then(|| Job {
+            kind: JobKind::Reproject,
+            ..self.job.lock().unwrap().clone()
+        });
+        self.answer("set_activities", Some(of), move || ActivitiesAnswer {
+            activities,
+            job,
+        })
+    }
+
+    fn open_snapshot(&self, of: InstanceId, manifest: Manifest) -> Later<'_, Snapshot> {
+        self.manifests.lock().unwrap().push(manifest);
+        self.answer("open_snapshot", Some(of), || Snapshot {
+            id: SnapshotId(uuid::Uuid::from_u128(7)),
+            state: SnapshotState::Open,
+            expires_at: at("2026-11-24T12:00:00Z"),
+        })
+    }
+
+    fn open_part(
+        &self,
+        of: InstanceId,
+        snapshot: SnapshotId,
+        entity: EntityName,
+        part: u32,
+        format: PartFormat,
+    ) -> Later<'_, Box<dyn PartSink>> {
+        let parts = Arc::clone(&self.parts);
+        let name = format!("open_part {snapshot} {entity} {part} {format:?}");
+        self.answer(&name, Some(of), move || {
+            let sink: Box<dyn PartSink> = Box::new(Sink {
+                parts,
+                bytes: Vec::new(),
+                largest: 0,
+            });
+            sink
+        })
+    }
+
+    fn commit_snapshot(&self, of: InstanceId, snapshot: SnapshotId) -> Later<'_, Job> {
+        let job = self.job.lock().unwrap().clone();
+        self.answer(
+            &format!("commit_snapshot {snapshot}"),
+            Some(of),
+            move || job,
+        )
+    }
+
+    fn abort_snapshot(&self, of: InstanceId, snapshot: SnapshotId) -> Later<'_, ()> {
+        self.answer(&format!("abort_snapshot {snapshot}"), Some(of), || ())
+    }
+
+    fn submit_job(&self, of: InstanceId, request: JobRequest) -> Later<'_, Job> {
+        let job = self.job.lock().unwrap().clone();
+        self.answer(&format!("submit_job {request:?}"), Some(of), move || job)
+    }
+
+    fn jobs(&self, of: InstanceId, top: usize) -> Later<'_, Vec<Job>> {
+        let job = self.job.lock().unwrap().clone();
+        self.answer(&format!("jobs {top}"), Some(of), move || vec![job])
+    }
+
+    fn job(&self, of: InstanceId, id: JobId) -> Later<'_, Job> {
+        let job = self.job.lock().unwrap().clone();
+        self.answer(&format!("job {id}"), Some(of), move || job)
+    }
+
+    fn job_rejections(
+        &self,
+        of: InstanceId,
+        job: JobId,
+        top: usize,
+    ) -> Later<'_, Vec<RowRejection>> {
+        self.answer(&format!("job_rejections {job} {top}"), Some(of), || {
+            vec![RowRejection {
+                kind: RejectionKind::Unmatched,
+                entity: "Ecommerce_OnlinePurchases".to_owned(),
+                part: Some(1),
+                row: Some(17),
+                key: None,
+                column: None,
+                reason: "no profile has the key".to_owned(),
+            }]
+        })
+    }
+
+    fn cancel_job(&self, of: InstanceId, id: JobId) -> Later<'_, Job> {
+        let job = Job {
+            status: JobStatus::Aborted,
+            ..self.job.lock().unwrap().clone()
+        };
+        self.answer(&format!("cancel_job {id}"), Some(of), move || job)
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.readiness.lock().unwrap().clone()
+    }
+}
+
+/// What came of parts.
+#[derive(Default)]
+pub(crate) struct Parts {
+    /// Bytes of each finished part, and the size of its largest write.
+    pub(crate) finished: Mutex<Vec<(Vec<u8>, usize)>>,
+    /// How many were dropped, finished or not.
+    pub(crate) dropped: Mutex<usize>,
+}
+
+impl Parts {
+    pub(crate) fn pop(&self) -> (Vec<u8>, usize) {
+        self.finished.lock().unwrap().pop().expect("a part")
+    }
+}
+
+struct Sink {
+    parts: Arc<Parts>,
+    bytes: Vec<u8>,
+    largest: usize,
+}
+
+impl PartSink for Sink {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if bytes.starts_with(b"reject") {
+            return Err(Error::new(ErrorCode::DiskFull, "no space is left"));
+        }
+        self.largest = self.largest.max(bytes.len());
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(), Error> {
+        assert!(!self.bytes.starts_with(b"panic"), "told to panic");
+        let bytes = std::mem::take(&mut self.bytes);
+        self.parts
+            .finished
+            .lock()
+            .unwrap()
+            .push((bytes, self.largest));
+        Ok(())
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        *self.parts.dropped.lock().unwrap() += 1;
+    }
+}
