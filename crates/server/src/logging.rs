@@ -1,0 +1,47 @@
+//! Owns the log's shape: lines to standard error, text for people, else JSON.
+
+use std::io::{self, IsTerminal};
+
+use anyhow::anyhow;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+
+use crate::config::{LogConfig, LogFormat};
+
+/// Starts logging for the whole process.
+///
+/// # Errors
+/// A bad level, or a log that was started before.
+pub(crate) fn start(config: &LogConfig) -> anyhow::Result<()> {
+    let terminal = io::stderr().is_terminal();
+    let json = match config.format {
+        LogFormat::Auto => !terminal,
+        LogFormat::Text => false,
+        LogFormat::Json => true,
+    };
+    let lines = fmt()
+        .with_env_filter(filter(config)?)
+        .with_writer(io::stderr)
+        .with_ansi(terminal);
+    let started = if json {
+        lines.json().flatten_event(true).try_init()
+    } else {
+        lines.try_init()
+    };
+    started.map_err(|error| anyhow!("the log can't be started: {error}"))
+}
+
+/// Checks the level.
+pub(crate) fn check(config: &LogConfig) -> anyhow::Result<()> {
+    filter(config).map(drop)
+}
+
+fn filter(config: &LogConfig) -> anyhow::Result<EnvFilter> {
+    EnvFilter::try_new(&config.level).map_err(|error| {
+        anyhow!(
+            "expected a level such as info, or directives such as info,sanntid_http=debug, got \
+             {:?}: {error}",
+            config.level
+        )
+    })
+}

@@ -1,0 +1,126 @@
+//! Owns the wiring: the one place where store, tenants, front door and snapshot readers meet.
+//! Must not decide anything; everything else of the server speaks to the crates through it.
+
+use std::future::Future;
+use std::io;
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use sanntid_store::{Expiry, FjallKv, Reclaim};
+use sanntid_types::{Clock, Manifest};
+
+use crate::config::{Config, Secret};
+use crate::metrics::Recorder;
+use crate::push::{Part, PartKind};
+
+pub(crate) use sanntid_actors::Config as ActorsConfig;
+pub(crate) use sanntid_http::Config as HttpConfig;
+pub(crate) use sanntid_store::Config as StoreConfig;
+
+use sanntid_actors::Node;
+use sanntid_http::{AdminKey, Front, Server};
+
+/// How long the front door may take to answer what it has accepted.
+const FRONT_STOP_MAX: Duration = Duration::from_secs(5);
+/// How long the tenants may take to finish accepted writes.
+const NODE_STOP_MAX: Duration = Duration::from_secs(3);
+/// The folder of the store within the data folder.
+const STORE_FOLDER: &str = "store";
+
+/// Holds the running parts, from the disk up to the tenants.
+pub(crate) struct Stack {
+    store: Arc<FjallKv>,
+    node: Arc<Node>,
+}
+
+impl Stack {
+    /// Opens the store and starts the tenants. Runs inside the runtime.
+    pub(crate) fn open(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let data_dir = config.data_dir.as_path();
+        let what = || format!("the data folder {} can't be used", data_dir.display());
+        std::fs::create_dir_all(data_dir).with_context(what)?;
+        let expiry = Expiry::new(Arc::clone(&clock));
+        let reclaim: Arc<dyn Reclaim> = expiry.clone();
+        let store = FjallKv::open(
+            data_dir.join(STORE_FOLDER),
+            config.store.clone(),
+            Some(reclaim),
+        );
+        let store = Arc::new(store.map_err(|error| match error {
+            sanntid_store::Error::Locked => anyhow!(
+                "the data folder {} is in use by another sanntid",
+                data_dir.display()
+            ),
+            other => anyhow!(other).context(what()),
+        })?);
+        let kv: Arc<dyn sanntid_store::Kv> = store.clone();
+        let node =
+            Node::start(config.actors.clone(), kv, data_dir, clock, expiry).with_context(what)?;
+        Ok(Self { store, node })
+    }
+
+    /// Opens the front door.
+    pub(crate) fn serve(
+        &self,
+        listener: TcpListener,
+        config: &Config,
+        key: &Secret,
+        recorder: Recorder,
+    ) -> io::Result<Server> {
+        let front = Front {
+            tenants: self.node.clone(),
+            keys: AdminKey::new(key.expose()),
+            metrics: Arc::new(move || recorder.render()),
+            config: config.http.clone(),
+        };
+        sanntid_http::serve(listener, front)
+    }
+
+    /// Finishes accepted writes and closes the store.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        within(NODE_STOP_MAX, "the tenants", self.node.stop()).await;
+        drop(self.node);
+        self.store.close().context("the store can't be closed")
+    }
+}
+
+/// Closes the front door: accepts nothing more and answers what was accepted.
+pub(crate) async fn stop_front(stopper: &sanntid_http::Stopper) {
+    if !within(FRONT_STOP_MAX, "the front door", stopper.stop(true)).await {
+        within(FRONT_STOP_MAX, "the front door", stopper.stop(false)).await;
+    }
+}
+
+/// Reads a snapshot's manifest and finds its files, in `files` where that is given.
+pub(crate) fn snapshot_folder(
+    manifest: &Path,
+    files: Option<&Path>,
+) -> anyhow::Result<(Manifest, Vec<Part>)> {
+    let folder = match files {
+        Some(files) => sanntid_sources::Folder::open_with_files(manifest, files),
+        None => sanntid_sources::Folder::open(manifest),
+    }?;
+    let parts = folder.files().iter().map(|file| Part {
+        entity: file.entity.clone(),
+        path: file.path.clone(),
+        kind: match file.format.kind {
+            sanntid_sources::FileKind::Csv => PartKind::Csv,
+            sanntid_sources::FileKind::Ndjson => PartKind::Ndjson,
+        },
+        gzip: file.format.gzip,
+        bytes: file.bytes,
+    });
+    Ok((folder.manifest.clone(), parts.collect()))
+}
+
+/// Waits at most `span`; says whether that was enough.
+async fn within(span: Duration, who: &str, work: impl Future<Output = ()>) -> bool {
+    let done = tokio::time::timeout(span, work).await.is_ok();
+    if !done {
+        tracing::warn!(who, "did not stop in time");
+    }
+    done
+}

@@ -1,0 +1,12 @@
+//! Tests of the binary as a child process, and of its client against a server that misbehaves.
+
+#[cfg(test)]
+mod child;
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod command_line;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod life;
