@@ -1,3 +1,19 @@
-//! Tests of the whole house. One binary, so that the heavy crates are linked once.
+//! Whole-server tests, and checks on the repository itself. One binary.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "what goes wrong here fails a test"
+)]
+
+mod bad_input;
+mod contoso;
+mod disk_full;
+mod instances;
+mod kill;
+mod main_job;
+mod reads;
+mod refreshes;
+mod shutdown;
 mod tidy;
