@@ -77,80 +77,62 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the first field that is out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let sizes = 1024..=1024 * MIB;
-        let timeouts = Duration::from_millis(100)..=Duration::from_secs(3600);
-        let checks = [
-            ((1..=1024).contains(&self.workers), "workers", "1 to 1024"),
-            (
-                (1..=1_000_000).contains(&self.connections_max),
-                "connections_max",
-                "1 to 1000000",
-            ),
-            (
-                sizes.contains(&self.body_bytes_max),
-                "body_bytes_max",
-                "1 KiB to 1 GiB",
-            ),
-            (
-                sizes.contains(&self.activity_body_bytes_max),
-                "activity_body_bytes_max",
-                "1 KiB to 1 GiB",
-            ),
-            (
-                sizes.contains(&self.document_bytes_max),
-                "document_bytes_max",
-                "1 KiB to 1 GiB",
-            ),
-            (
-                (1024..=1 << 40).contains(&self.part_bytes_max),
-                "part_bytes_max",
-                "1 KiB to 1 TiB",
-            ),
-            (
-                (1..=4096).contains(&self.uploads_max),
-                "uploads_max",
-                "1 to 4096",
-            ),
-            (
-                (1..=4096).contains(&self.scans_max),
-                "scans_max",
-                "1 to 4096",
-            ),
-            (
-                timeouts.contains(&self.head_timeout),
-                "head_timeout",
-                "100 ms to 1 h",
-            ),
-            (
-                timeouts.contains(&self.body_stall_timeout),
-                "body_stall_timeout",
-                "100 ms to 1 h",
-            ),
-            (
-                timeouts.contains(&self.keep_alive),
-                "keep_alive",
-                "100 ms to 1 h",
-            ),
-            (
-                timeouts.contains(&self.disconnect_timeout),
-                "disconnect_timeout",
-                "100 ms to 1 h",
-            ),
-            (
-                self.shutdown_timeout <= Duration::from_secs(3600),
-                "shutdown_timeout",
-                "at most 1 h",
-            ),
-            (
-                self.public_url.as_deref().is_none_or(is_origin),
-                "public_url",
-                "http:// or https:// with a host and no trailing slash",
-            ),
-        ];
-        match checks.into_iter().find(|(holds, ..)| !holds) {
-            Some((_, field, expected)) => Err(ConfigError { field, expected }),
-            None => Ok(()),
+        self.check_counts()?;
+        self.check_sizes()?;
+        self.check_timeouts()?;
+        let url = self.public_url.as_deref();
+        let expected = "http:// or https:// with a host and no trailing slash";
+        check(url.is_none_or(is_origin), "public_url", expected)
+    }
+
+    fn check_counts(&self) -> Result<(), ConfigError> {
+        let (workers, connections) = (self.workers, self.connections_max);
+        check((1..=1024).contains(&workers), "workers", "1 to 1024")?;
+        let in_range = (1..=1_000_000).contains(&connections);
+        check(in_range, "connections_max", "1 to 1000000")?;
+        for (count, field) in [
+            (self.uploads_max, "uploads_max"),
+            (self.scans_max, "scans_max"),
+        ] {
+            check((1..=4096).contains(&count), field, "1 to 4096")?;
         }
+        Ok(())
+    }
+
+    fn check_sizes(&self) -> Result<(), ConfigError> {
+        for (bytes, field) in [
+            (self.body_bytes_max, "body_bytes_max"),
+            (self.activity_body_bytes_max, "activity_body_bytes_max"),
+            (self.document_bytes_max, "document_bytes_max"),
+        ] {
+            let in_range = (1024..=1024 * MIB).contains(&bytes);
+            check(in_range, field, "1 KiB to 1 GiB")?;
+        }
+        let in_range = (1024..=1 << 40).contains(&self.part_bytes_max);
+        check(in_range, "part_bytes_max", "1 KiB to 1 TiB")
+    }
+
+    fn check_timeouts(&self) -> Result<(), ConfigError> {
+        let longest = Duration::from_secs(3600);
+        for (timeout, field) in [
+            (self.head_timeout, "head_timeout"),
+            (self.body_stall_timeout, "body_stall_timeout"),
+            (self.keep_alive, "keep_alive"),
+            (self.disconnect_timeout, "disconnect_timeout"),
+        ] {
+            let in_range = (Duration::from_millis(100)..=longest).contains(&timeout);
+            check(in_range, field, "100 ms to 1 h")?;
+        }
+        let in_range = self.shutdown_timeout <= longest;
+        check(in_range, "shutdown_timeout", "at most 1 h")
+    }
+}
+
+fn check(holds: bool, field: &'static str, expected: &'static str) -> Result<(), ConfigError> {
+    if holds {
+        Ok(())
+    } else {
+        Err(ConfigError { field, expected })
     }
 }
 

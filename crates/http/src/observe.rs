@@ -145,7 +145,6 @@ fn failure_of(error: &actix_web::Error) -> Failure {
 /// What a panic means: of a read that it failed; of a write nothing is known (rules 7.1).
 fn panicked(method: &Method) -> Failure {
     if *method != Method::GET {
-        tracing::error!("a write panicked");
         return Failure::Unknown;
     }
     let text = "the request could not be answered: an unexpected condition was met";

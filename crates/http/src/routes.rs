@@ -119,6 +119,15 @@ pub(crate) fn root() -> Vec<Operation> {
     ]
 }
 
+/// The methods that are used, in the order in which `Allow` names them.
+const METHODS: [Method; 5] = [
+    Method::GET,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+];
+
 /// Other spellings of the same addresses, which the published documents use too.
 const ALIASES: [(&str, &str); 3] = [
     ("/manage/entities", "/manage/tables"),
@@ -210,10 +219,11 @@ fn is_data(path: &str) -> bool {
 
 fn build(path: &str, methods: Methods) -> Resource {
     let pattern = path.replace("{relativePath}", "{relativePath:.*}");
-    let takes: Vec<&str> = methods
-        .routes
+    let has = |method: &Method| methods.routes.iter().any(|(known, _)| known == method);
+    let takes: Vec<&str> = METHODS
         .iter()
-        .map(|(method, _)| method.as_str())
+        .filter(|m| has(m))
+        .map(Method::as_str)
         .collect();
     let takes = takes.join(", ");
     let mut resource = web::resource(pattern).app_data(Operations(Rc::from(methods.served)));

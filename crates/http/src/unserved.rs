@@ -63,140 +63,153 @@ pub(crate) fn check_data_path(tail: &str) -> Result<(), Error> {
 
 /// Every such operation. Where the same path is served for another method, `routes` joins them.
 pub(crate) fn all() -> Vec<Unserved> {
-    let pipeline = |method, path| Unserved {
-        method,
-        path,
-        reason: Reason::Pipeline,
+    let tables = [
+        (Reason::Pipeline, PIPELINE.as_slice()),
+        (Reason::NotYet, NOT_YET.as_slice()),
+    ];
+    let listed = |(reason, operations): (Reason, &'static [(Method, &'static str)])| {
+        operations.iter().map(move |(method, path)| Unserved {
+            method: method.clone(),
+            path,
+            reason,
+        })
     };
-    let later = |method, path| Unserved {
-        method,
-        path,
-        reason: Reason::NotYet,
-    };
-    let (get, post, put) = (|| Method::GET, || Method::POST, || Method::PUT);
-    let (patch, delete) = (|| Method::PATCH, || Method::DELETE);
-    vec![
-        later(post(), "/instances/copy"),
-        pipeline(
-            get(),
-            "/instances/{instanceId}/dataprofile/{qualifiedEntityName}",
-        ),
-        pipeline(
-            get(),
-            "/instances/{instanceId}/dataprofile/{qualifiedEntityName}/{attributeName}",
-        ),
-        pipeline(get(), "/instances/{instanceId}/hierarchies"),
-        pipeline(post(), "/instances/{instanceId}/hierarchies"),
-        pipeline(
-            delete(),
-            "/instances/{instanceId}/hierarchies/{hierarchyId}",
-        ),
-        pipeline(get(), "/instances/{instanceId}/hierarchies/{hierarchyId}"),
-        pipeline(patch(), "/instances/{instanceId}/hierarchies/{hierarchyId}"),
-        later(get(), "/instances/{instanceId}/manage/datasources"),
-        later(
-            delete(),
-            "/instances/{instanceId}/manage/datasources/{dataSourceId}",
-        ),
-        later(
-            get(),
-            "/instances/{instanceId}/manage/datasources/{dataSourceId}",
-        ),
-        later(
-            put(),
-            "/instances/{instanceId}/manage/datasources/{dataSourceId}",
-        ),
-        later(get(), "/instances/{instanceId}/manage/measures"),
-        pipeline(post(), "/instances/{instanceId}/manage/measures"),
-        pipeline(
-            delete(),
-            "/instances/{instanceId}/manage/measures/{measureName}",
-        ),
-        later(
-            get(),
-            "/instances/{instanceId}/manage/measures/{measureName}",
-        ),
-        pipeline(
-            put(),
-            "/instances/{instanceId}/manage/measures/{measureName}",
-        ),
-        later(get(), "/instances/{instanceId}/manage/relationships"),
-        pipeline(post(), "/instances/{instanceId}/manage/relationships"),
-        pipeline(
-            delete(),
-            "/instances/{instanceId}/manage/relationships/{relationshipName}",
-        ),
-        later(
-            get(),
-            "/instances/{instanceId}/manage/relationships/{relationshipName}",
-        ),
-        pipeline(
-            put(),
-            "/instances/{instanceId}/manage/relationships/{relationshipName}",
-        ),
-        later(get(), "/instances/{instanceId}/manage/search"),
-        later(put(), "/instances/{instanceId}/manage/search"),
-        later(get(), "/instances/{instanceId}/manage/segments"),
-        pipeline(post(), "/instances/{instanceId}/manage/segments"),
-        pipeline(
-            delete(),
-            "/instances/{instanceId}/manage/segments/{segmentName}",
-        ),
-        pipeline(
-            put(),
-            "/instances/{instanceId}/manage/segments/{segmentName}",
-        ),
-        pipeline(
-            put(),
-            "/instances/{instanceId}/manage/segments/{segmentName}/activate",
-        ),
-        pipeline(
-            put(),
-            "/instances/{instanceId}/manage/segments/{segmentName}/deactivate",
-        ),
-        later(get(), "/instances/{instanceId}/manage/systemrelationships"),
-        later(get(), "/instances/{instanceId}/rbac/assignments"),
-        later(get(), "/instances/{instanceId}/rbac/myrole"),
-        later(
-            delete(),
-            "/instances/{instanceId}/rbac/principals/{principalId}/assignment",
-        ),
-        later(
-            put(),
-            "/instances/{instanceId}/rbac/principals/{principalId}/assignment",
-        ),
-        later(get(), "/instances/{instanceId}/rbac/roles"),
-        later(
-            get(),
-            "/instances/{instanceId}/workflows/{workflowName}/history",
-        ),
-        later(
-            get(),
-            "/instances/{instanceId}/workflows/{workflowName}/schedules",
-        ),
-        later(
-            post(),
-            "/instances/{instanceId}/workflows/{workflowName}/schedules",
-        ),
-        later(
-            post(),
-            "/instances/{instanceId}/workflows/{workflowName}/schedules/batch",
-        ),
-        later(
-            get(),
-            "/instances/{instanceId}/workflows/{workflowName}/schedules/supportedTimezones",
-        ),
-        later(
-            get(),
-            "/instances/{instanceId}/workflows/{workflowName}/status",
-        ),
-        later(
-            post(),
-            "/instances/{instanceId}/workflows/{workflowName}/simulations",
-        ),
-        later(get(), "/instances/{instanceId}/usage"),
-        later(get(), "/instances/{instanceId}/rejections"),
-        later(get(), "/instances/{instanceId}/feed"),
-        later(get(), "/instances/{instanceId}/webhooks"),
-    ]
+    tables.into_iter().flat_map(listed).collect()
 }
+
+static PIPELINE: [(Method, &str); 18] = [
+    (
+        Method::GET,
+        "/instances/{instanceId}/dataprofile/{qualifiedEntityName}",
+    ),
+    (
+        Method::GET,
+        "/instances/{instanceId}/dataprofile/{qualifiedEntityName}/{attributeName}",
+    ),
+    (Method::GET, "/instances/{instanceId}/hierarchies"),
+    (Method::POST, "/instances/{instanceId}/hierarchies"),
+    (
+        Method::DELETE,
+        "/instances/{instanceId}/hierarchies/{hierarchyId}",
+    ),
+    (
+        Method::GET,
+        "/instances/{instanceId}/hierarchies/{hierarchyId}",
+    ),
+    (
+        Method::PATCH,
+        "/instances/{instanceId}/hierarchies/{hierarchyId}",
+    ),
+    (Method::POST, "/instances/{instanceId}/manage/measures"),
+    (
+        Method::DELETE,
+        "/instances/{instanceId}/manage/measures/{measureName}",
+    ),
+    (
+        Method::PUT,
+        "/instances/{instanceId}/manage/measures/{measureName}",
+    ),
+    (Method::POST, "/instances/{instanceId}/manage/relationships"),
+    (
+        Method::DELETE,
+        "/instances/{instanceId}/manage/relationships/{relationshipName}",
+    ),
+    (
+        Method::PUT,
+        "/instances/{instanceId}/manage/relationships/{relationshipName}",
+    ),
+    (Method::POST, "/instances/{instanceId}/manage/segments"),
+    (
+        Method::DELETE,
+        "/instances/{instanceId}/manage/segments/{segmentName}",
+    ),
+    (
+        Method::PUT,
+        "/instances/{instanceId}/manage/segments/{segmentName}",
+    ),
+    (
+        Method::PUT,
+        "/instances/{instanceId}/manage/segments/{segmentName}/activate",
+    ),
+    (
+        Method::PUT,
+        "/instances/{instanceId}/manage/segments/{segmentName}/deactivate",
+    ),
+];
+
+static NOT_YET: [(Method, &str); 29] = [
+    (Method::POST, "/instances/copy"),
+    (Method::GET, "/instances/{instanceId}/manage/datasources"),
+    (
+        Method::DELETE,
+        "/instances/{instanceId}/manage/datasources/{dataSourceId}",
+    ),
+    (
+        Method::GET,
+        "/instances/{instanceId}/manage/datasources/{dataSourceId}",
+    ),
+    (
+        Method::PUT,
+        "/instances/{instanceId}/manage/datasources/{dataSourceId}",
+    ),
+    (Method::GET, "/instances/{instanceId}/manage/measures"),
+    (
+        Method::GET,
+        "/instances/{instanceId}/manage/measures/{measureName}",
+    ),
+    (Method::GET, "/instances/{instanceId}/manage/relationships"),
+    (
+        Method::GET,
+        "/instances/{instanceId}/manage/relationships/{relationshipName}",
+    ),
+    (Method::GET, "/instances/{instanceId}/manage/search"),
+    (Method::PUT, "/instances/{instanceId}/manage/search"),
+    (Method::GET, "/instances/{instanceId}/manage/segments"),
+    (
+        Method::GET,
+        "/instances/{instanceId}/manage/systemrelationships",
+    ),
+    (Method::GET, "/instances/{instanceId}/rbac/assignments"),
+    (Method::GET, "/instances/{instanceId}/rbac/myrole"),
+    (
+        Method::DELETE,
+        "/instances/{instanceId}/rbac/principals/{principalId}/assignment",
+    ),
+    (
+        Method::PUT,
+        "/instances/{instanceId}/rbac/principals/{principalId}/assignment",
+    ),
+    (Method::GET, "/instances/{instanceId}/rbac/roles"),
+    (
+        Method::GET,
+        "/instances/{instanceId}/workflows/{workflowName}/history",
+    ),
+    (
+        Method::GET,
+        "/instances/{instanceId}/workflows/{workflowName}/schedules",
+    ),
+    (
+        Method::POST,
+        "/instances/{instanceId}/workflows/{workflowName}/schedules",
+    ),
+    (
+        Method::POST,
+        "/instances/{instanceId}/workflows/{workflowName}/schedules/batch",
+    ),
+    (
+        Method::GET,
+        "/instances/{instanceId}/workflows/{workflowName}/schedules/supportedTimezones",
+    ),
+    (
+        Method::GET,
+        "/instances/{instanceId}/workflows/{workflowName}/status",
+    ),
+    (
+        Method::POST,
+        "/instances/{instanceId}/workflows/{workflowName}/simulations",
+    ),
+    (Method::GET, "/instances/{instanceId}/usage"),
+    (Method::GET, "/instances/{instanceId}/rejections"),
+    (Method::GET, "/instances/{instanceId}/feed"),
+    (Method::GET, "/instances/{instanceId}/webhooks"),
+];

@@ -120,6 +120,10 @@ impl Literal {
                     instant.format("%Y-%m-%dT%H:%M:%S%.f")
                 ))))
             }
+            // As of a posted row (rules 4.3): a date without a time is midnight UTC.
+            (EdmType::DateTimeOffset, None) if parse_date(text).is_some() => {
+                Self::from_plain(edm, &format!("{text}T00:00:00Z"))
+            }
             (
                 EdmType::Int16
                 | EdmType::Int32
@@ -417,6 +421,10 @@ mod tests {
             )
             .as_deref(),
             Ok("\"2026-01-02T10:30:00Z\"")
+        );
+        assert_eq!(
+            text(EdmType::DateTimeOffset, None, "2026-01-02").as_deref(),
+            Ok("\"2026-01-02T00:00:00Z\"")
         );
         assert!(text(EdmType::Boolean, None, "yes").is_err());
     }

@@ -172,6 +172,25 @@ fn what_is_not_there_is_404() {
 }
 
 #[test]
+fn a_path_that_is_no_text_is_400_wherever_it_leads() {
+    let server = Running::start();
+    for path in [
+        "/api/%FF",
+        "/nowhere%",
+        "/healthz%zz",
+        "/api/%C3%28",
+        &at("/manage/%f0%28"),
+    ] {
+        let answer = server.send(&Call::get(path));
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (400, "invalidArgument"),
+            "{path}"
+        );
+    }
+}
+
+#[test]
 fn a_wrong_method_is_405_with_what_is_allowed() {
     let server = Running::start();
     for (method, path, allow) in [
@@ -180,7 +199,7 @@ fn a_wrong_method_is_405_with_what_is_allowed() {
         ("PUT", at(""), "GET, DELETE"),
         ("DELETE", at("/manage/realtime"), "GET, PUT"),
         ("GET", at("/manage/reset"), "DELETE"),
-        ("PUT", at("/workflows/main/jobs"), "POST, GET"),
+        ("PUT", at("/workflows/main/jobs"), "GET, POST"),
         ("GET", at("/snapshots"), "POST"),
         ("DELETE", at("/manage/measures"), "GET, POST"),
         ("POST", at("/customers/c1/card"), "GET"),

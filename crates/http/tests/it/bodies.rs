@@ -77,6 +77,23 @@ fn sizes_are_limited_whether_declared_or_streamed() {
 }
 
 #[test]
+fn a_body_declared_too_large_is_not_waited_for() {
+    use std::io::{Read as _, Write as _};
+    let server = small();
+    let mut stream = crate::client::connect(server.address);
+    let head = format!(
+        "PATCH {} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\
+         Ocp-Apim-Subscription-Key: {}\r\nContent-Length: 1025\r\n\r\n",
+        at("/data/Customer/c1"),
+        crate::client::KEY
+    );
+    stream.write_all(head.as_bytes()).expect("written");
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 413");
+}
+
+#[test]
 fn an_activity_may_be_large_as_sent_but_not_decoded() {
     let server = small();
     let post = |body: String| {

@@ -47,6 +47,18 @@ fn one_profile_comes_in_every_form_with_its_etag() {
 }
 
 #[test]
+fn the_source_alone_and_the_reasons_are_shown_on_request() {
+    let server = Running::start();
+    let city = |query: &str| server.get(&format!("/data/Customer/c2{query}")).json();
+    assert_eq!(city("")["City"], "Bergen");
+    assert_eq!(city("?view=merged")["City"], "Bergen");
+    assert_eq!(city("?view=source")["City"], "Trondheim");
+    let reason = "City@sanntid.realtime";
+    assert_eq!(city("?explain=true")[reason]["sourceValue"], "Trondheim");
+    assert_eq!(city("")[reason], json!(null));
+}
+
+#[test]
 fn a_moved_profile_says_where_it_is() {
     let server = Running::start();
     let base = format!("http://test.example/v1/instances/{INSTANCE}");

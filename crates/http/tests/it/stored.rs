@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use sanntid_engine::{
-    ActivityIdentity, EntityTable, Overlay, Owner, SourceActivity, StoredActivity, TenantState,
-    View, ViewError,
+    ActivityIdentity, EntityTable, Overlay, Override, Owner, SourceActivity, StoredActivity,
+    TenantState, View, ViewError,
 };
 use sanntid_types::{
     ActivityId, ActivityState, AlternateKey, Attribute, AttributeRole, EdmType, EntityName,
@@ -161,7 +161,8 @@ pub(crate) fn loaded() -> TenantState {
     tenant
 }
 
-/// Stored state: `c1` and `c2`, `old` moved to `c1`, two real-time activities of `c1`.
+/// Stored state: `c1` and `c2`, `old` moved to `c1`, two real-time activities of `c1`, a real-time
+/// city of `c2`.
 pub(crate) struct Stored(pub(crate) Arc<Gate>);
 
 fn rows() -> BTreeMap<ProfileId, Row> {
@@ -174,7 +175,7 @@ fn rows() -> BTreeMap<ProfileId, Row> {
     };
     BTreeMap::from([
         (profile_id("c1"), row(["c1", "Oslo", "CNTID_1;CNTID_2"])),
-        (profile_id("c2"), row(["c2", "Bergen", ""])),
+        (profile_id("c2"), row(["c2", "Trondheim", ""])),
     ])
 }
 
@@ -231,8 +232,21 @@ impl View for Stored {
         Ok(Vec::new())
     }
 
-    fn overlay(&self, _: &ProfileId) -> Result<Option<Overlay>, ViewError> {
-        Ok(None)
+    fn overlay(&self, id: &ProfileId) -> Result<Option<Overlay>, ViewError> {
+        if id.as_str() != "c2" {
+            return Ok(None);
+        }
+        let mut overlay = Overlay::default();
+        let change = Override {
+            value: Literal::text("Bergen"),
+            data_type: EdmType::String,
+            accepted_at: at("2026-11-23T11:30:00Z"),
+            expires_at: at("2026-11-23T16:00:00Z"),
+            position: Position(4),
+            caller: None,
+        };
+        overlay.push("City", change);
+        Ok(Some(overlay))
     }
 
     fn identity(&self, _: &ActivityId) -> Result<Option<ActivityIdentity>, ViewError> {
