@@ -50,6 +50,8 @@ pub struct Config {
     pub upload_ttl: Duration,
     /// Records that one step of reclamation removes at most.
     pub sweep_records_max: usize,
+    /// How often the store is looked after and idle tenants leave.
+    pub upkeep_every: Duration,
 }
 
 impl Default for Config {
@@ -72,6 +74,7 @@ impl Default for Config {
             upload_parts_max: 1000,
             upload_ttl: Duration::from_secs(24 * 3600),
             sweep_records_max: 5_000,
+            upkeep_every: Duration::from_secs(1),
         }
     }
 }
@@ -124,15 +127,20 @@ impl Config {
                 "1 to 10000",
             ),
             (
-                self.rejections_kept_max <= 1_000_000,
+                self.rejections_kept_max <= 100_000,
                 "rejections_kept_max",
-                "at most 1000000",
+                "at most 100000",
             ),
             (self.upload_ttl >= second, "upload_ttl", "at least 1 s"),
             (
                 self.sweep_records_max >= 1,
                 "sweep_records_max",
                 "at least 1",
+            ),
+            (
+                self.upkeep_every >= Duration::from_millis(10),
+                "upkeep_every",
+                "at least 10 ms",
             ),
         ];
         match checks.into_iter().find(|(holds, ..)| !holds) {

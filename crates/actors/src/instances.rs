@@ -9,9 +9,11 @@ use sanntid_store::{WriteBatch, catalog};
 use sanntid_types::{Error, ErrorCode, InstanceId, InstanceInfo, InstanceName};
 
 use crate::{
-    node::{Shared, not_found},
+    node::{ATTEMPTS_MAX, Shared, not_found, settled_snapshot},
     outcome::{call_error, refusal},
-    registry::unavailable,
+    registry::{Close, ClosedSlot, unavailable},
+    tenant::Leave,
+    uploads,
 };
 
 impl Shared {
@@ -43,16 +45,20 @@ impl Shared {
         Ok(found.ok_or_else(|| not_found(id))?)
     }
 
+    fn settled_record_of(&self, id: InstanceId) -> Result<catalog::InstanceRecord, CallError> {
+        let snapshot = settled_snapshot(&*self.kv).map_err(|error| refusal(&error))?;
+        let found = catalog::instance(&*snapshot, id).map_err(|error| refusal(&error))?;
+        Ok(found.ok_or_else(|| not_found(id))?)
+    }
+
     pub(crate) fn create_instance(&self, new: NewInstance) -> Result<InstanceInfo, CallError> {
         let _one_at_a_time = self.instance_changes.lock();
         let id = new.id.unwrap_or_else(|| InstanceId(uuid::Uuid::new_v4()));
         let now = self.clock.now();
         let mut batch = WriteBatch::new();
-        let snapshot = self.kv.snapshot().map_err(|error| refusal(&error))?;
-        if catalog::instance(&*snapshot, id)
-            .map_err(|error| refusal(&error))?
-            .is_some()
-        {
+        let snapshot = settled_snapshot(&*self.kv).map_err(|error| refusal(&error))?;
+        let found = catalog::instance(&*snapshot, id).map_err(|error| refusal(&error))?;
+        if found.is_some() {
             let text = format!("there is an instance {id} already");
             let error = Error::new(ErrorCode::InstanceExists, text);
             return Err(error.with_target("instanceMetadata.instanceId").into());
@@ -89,7 +95,7 @@ impl Shared {
         by: String,
     ) -> Result<InstanceInfo, CallError> {
         let _one_at_a_time = self.instance_changes.lock();
-        let mut record = self.record_of(id)?;
+        let mut record = self.settled_record_of(id)?;
         record.info.name = name;
         record.info.version += 1;
         record.info.updated_at = self.clock.now();
@@ -107,34 +113,29 @@ impl Shared {
         again: bool,
     ) -> Result<(), CallError> {
         self.record_of(id)?;
-        self.close(id).await?;
-        let ended = self.aside(move |shared| shared.commit_end(id, again)).await;
-        self.registry.reopen(id);
-        let ended = ended?;
-        self.refreshes.cancel_of(id);
+        let slot = self.close(id).await?;
         self.aside(move |shared| {
-            crate::uploads::remove_files_of(shared, ended);
+            let ended = shared.commit_end(id, again)?;
+            shared.refreshes.cancel_of(id);
+            shared.expiry.forget(ended);
+            drop(slot);
+            uploads::remove_files_of(shared, ended);
             Ok(())
         })
         .await
     }
 
-    async fn close(&self, id: InstanceId) -> Result<(), CallError> {
-        for _ in 0..3 {
-            if let Some((addr, changed)) = self.registry.close(id) {
-                let Some(addr) = addr else { return Ok(()) };
-                // One that crashes meanwhile is gone all the same.
-                addr.send(crate::tenant::Leave).await.ok();
-                return match self.registry.wait(id, changed).await {
-                    Ok(()) => Ok(()),
-                    Err(error) => {
-                        self.registry.reopen(id);
-                        Err(error.into())
-                    }
-                };
-            }
-            if let Some(changed) = self.registry.changing(id) {
-                self.registry.wait(id, changed).await?;
+    async fn close(&self, id: InstanceId) -> Result<ClosedSlot, CallError> {
+        for _ in 0..ATTEMPTS_MAX {
+            match self.registry.close(id)? {
+                Close::Empty(slot) => return Ok(slot),
+                Close::Leaving(slot, addr, changed) => {
+                    // One that is gone already has said so.
+                    addr.try_send(Leave).ok();
+                    self.registry.wait(id, changed).await?;
+                    return Ok(slot);
+                }
+                Close::Wait(changed) => self.registry.wait(id, changed).await?,
             }
         }
         Err(unavailable(id, "is busy with another change; nothing was changed").into())
@@ -146,8 +147,7 @@ impl Shared {
         again: bool,
     ) -> Result<sanntid_types::Incarnation, CallError> {
         let _one_at_a_time = self.instance_changes.lock();
-        let _no_upload_changes = self.upload_changes.lock();
-        let mut record = self.record_of(id)?;
+        let mut record = self.settled_record_of(id)?;
         let ended = record.incarnation;
         let now = self.clock.now();
         let mut batch = WriteBatch::new();

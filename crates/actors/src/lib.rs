@@ -16,10 +16,14 @@ mod port;
 mod published;
 mod refresh;
 mod registry;
+mod running;
 mod shard;
 mod tenant;
 mod upkeep;
 mod uploads;
+
+#[cfg(test)]
+mod tests;
 
 pub use config::{Config, ConfigError};
 pub use node::Node;

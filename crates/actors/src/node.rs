@@ -10,10 +10,10 @@ use std::{
     time::Duration,
 };
 
-use actix::{Actor, Arbiter, ArbiterHandle};
+use actix::{Arbiter, ArbiterHandle};
 use parking_lot::Mutex;
-use sanntid_engine::CallError;
-use sanntid_store::{Expiry, Kv, catalog};
+use sanntid_engine::{CallError, TenantState};
+use sanntid_store::{Expiry, Health, Kv, Snapshot, catalog};
 use sanntid_types::{Clock, Error, ErrorCode, InstanceId};
 use tokio::sync::mpsc;
 
@@ -21,15 +21,16 @@ use crate::{
     config::Config,
     outcome::{Delivery, Reply, ReplyTo, overloaded, refusal},
     published::Published,
-    refresh::Refreshes,
-    registry::{Alive, Look, Registry, Running, Task, unavailable},
-    shard::{Member, Shard},
+    refresh::{self, Refreshes},
+    registry::{Look, Registry, Task, unavailable},
+    running::Running,
+    shard::Shard,
     tenant::{Call, Command, Decide, Leave, TenantActor},
     upkeep,
 };
 
 /// How often a call is given to a tenant that was about to leave when it came.
-const ATTEMPTS_MAX: usize = 3;
+pub(crate) const ATTEMPTS_MAX: usize = 3;
 
 thread_local! {
     static SHARD: RefCell<Option<Rc<RefCell<Shard>>>> = const { RefCell::new(None) };
@@ -45,10 +46,10 @@ pub(crate) struct Shared {
     pub(crate) refreshes: Refreshes,
     /// Where the parts of uploads lie.
     pub(crate) uploads: PathBuf,
-    /// Held while an upload's record is changed.
-    pub(crate) upload_changes: Mutex<()>,
     /// Held while the list of instances is changed.
     pub(crate) instance_changes: Mutex<()>,
+    /// The thread of what is no tenant's: supervision, upkeep, refreshes. It must not be blocked.
+    pub(crate) control: ArbiterHandle,
     shards: Vec<ArbiterHandle>,
 }
 
@@ -56,7 +57,6 @@ pub(crate) struct Shared {
 pub struct Node {
     pub(crate) shared: Arc<Shared>,
     arbiters: Mutex<Vec<Arbiter>>,
-    control: Mutex<Option<Arbiter>>,
 }
 
 impl Node {
@@ -77,51 +77,47 @@ impl Node {
             Error::new(ErrorCode::InvalidArgument, error.to_string()).with_target(error.field)
         };
         config.validate().map_err(invalid)?;
-        let arbiters: Vec<Arbiter> = (0..config.shards).map(|_| Arbiter::new()).collect();
+        let waiting = refresh::recover(&*kv, clock.now()).map_err(|error| refusal(&error))?;
+        let control = Arbiter::new();
+        let shards: Vec<Arbiter> = (0..config.shards).map(|_| Arbiter::new()).collect();
         let (registry, tasks) = Registry::new(config.clone(), Arc::clone(&clock));
         let shared = Arc::new(Shared {
             registry,
             kv,
             clock,
             expiry,
-            refreshes: Refreshes::new(config.refreshes_max),
+            refreshes: Refreshes::new(config.refreshes_max, waiting),
             uploads: data_dir.join("uploads"),
-            upload_changes: Mutex::new(()),
             instance_changes: Mutex::new(()),
-            shards: arbiters.iter().map(Arbiter::handle).collect(),
+            control: control.handle(),
+            shards: shards.iter().map(Arbiter::handle).collect(),
             config,
         });
-        for arbiter in &arbiters {
+        for shard in &shards {
             let kv = Arc::clone(&shared.kv);
             let batch_bytes_max = shared.config.batch_bytes_max;
-            arbiter.spawn_fn(move || {
+            shard.spawn_fn(move || {
                 SHARD.set(Some(Shard::new(kv, batch_bytes_max)));
             });
         }
-        crate::refresh::recover(&shared).map_err(|error| refusal(&error))?;
-        let control = Arbiter::new();
         control.spawn(supervise(Arc::clone(&shared), tasks));
         control.spawn(upkeep::run(Arc::clone(&shared)));
-        shared.refreshes.attach(control.handle());
-        crate::refresh::pump(&shared);
-        Ok(Arc::new(Self {
-            shared,
-            arbiters: Mutex::new(arbiters),
-            control: Mutex::new(Some(control)),
-        }))
+        control.spawn(refresh::start_waiting(Arc::clone(&shared)));
+        let arbiters = Mutex::new(std::iter::once(control).chain(shards).collect());
+        Ok(Arc::new(Self { shared, arbiters }))
     }
 
     /// Ends the node: running refreshes are interrupted, accepted writes are committed and answered.
     pub async fn stop(&self) {
-        self.shared.refreshes.stop().await;
-        for addr in self.shared.registry.all() {
+        Refreshes::stop(&self.shared).await;
+        self.shared.registry.shut();
+        for running in self.shared.registry.all() {
             // One that is gone already needs no farewell.
-            addr.send(Leave).await.ok();
+            running.addr.clone().send(Leave).await.ok();
         }
-        let control = self.control.lock().take();
         let arbiters = std::mem::take(&mut *self.arbiters.lock());
         let joined = tokio::task::spawn_blocking(move || {
-            for arbiter in control.into_iter().chain(arbiters) {
+            for arbiter in arbiters {
                 arbiter.stop();
                 if arbiter.join().is_err() {
                     tracing::error!("a thread of the node had panicked");
@@ -165,7 +161,7 @@ impl Shared {
     ) -> Result<Reply, CallError> {
         for _ in 0..ATTEMPTS_MAX {
             let running = self.tenant(id).await?;
-            let _permit = self.registry.enter(&running)?;
+            let _permit = self.registry.enter(id, &running)?;
             let (reply, answer) = ReplyTo::new();
             match running.addr.try_send(Call {
                 command: command(),
@@ -174,6 +170,9 @@ impl Shared {
                 Ok(()) => match answer.await {
                     Ok(Delivery::Done(answer)) => return answer,
                     Ok(Delivery::NotHandled) | Err(_) => {}
+                    Ok(Delivery::Failed) => {
+                        return Err(unavailable(id, "has failed; nothing was stored").into());
+                    }
                 },
                 Err(actix::dev::SendError::Full(_)) => return Err(overloaded("tenantCalls").into()),
                 Err(actix::dev::SendError::Closed(_)) => {}
@@ -204,6 +203,20 @@ impl Shared {
         reply.await?;
         let value = result.lock().take();
         value.ok_or(CallError::Unknown)
+    }
+}
+
+/// Takes a snapshot in which nothing is in doubt: what a failed write left shows only after the
+/// store was re-opened.
+///
+/// Whoever decides by what is stored, and is not its only owner, must read it so: otherwise the
+/// store could be re-opened between the look and the commit.
+pub(crate) fn settled_snapshot(kv: &dyn Kv) -> sanntid_store::Result<Box<dyn Snapshot>> {
+    match kv.health() {
+        Health::Ok | Health::DiskFull { .. } => kv.snapshot(),
+        Health::Poisoned => Err(sanntid_store::Error::Poisoned),
+        Health::Reopening => Err(sanntid_store::Error::Reopening),
+        Health::Closed => Err(sanntid_store::Error::Closed),
     }
 }
 
@@ -248,11 +261,36 @@ fn start_here(shared: &Arc<Shared>, id: InstanceId, serial: u64) {
     let Some(shard) = SHARD.with_borrow(Clone::clone) else {
         return;
     };
-    if !shared.registry.begin_start(id, serial) {
+    // Dropped without a start, it has the registry try again.
+    let Some(alive) = shared.registry.begin_start(id, serial) else {
         return;
-    }
+    };
+    // An earlier owner may have left something staged.
     shard.borrow_mut().flush();
-    let read = shared.kv.snapshot().and_then(|snapshot| {
+    let in_doubt = settled_snapshot(&*shared.kv).is_err();
+    let state = match shared.state_of(id) {
+        Ok(Some(state)) => state,
+        Ok(None) => return shared.registry.not_found(id, serial),
+        Err(sanntid_store::Error::Corrupt { detail }) => {
+            return shared.registry.broken(id, serial, &detail);
+        }
+        Err(error) => {
+            tracing::warn!(instance_id = %id, %error, "a tenant can't be started yet");
+            return shared.registry.start_failed(id, serial);
+        }
+    };
+    shared.note_cleared(&state);
+    let published = Arc::new(Published::new(state.clone()));
+    published.set_in_doubt(in_doubt);
+    let of_actor = Arc::clone(&published);
+    let addr = TenantActor::start_here(Arc::clone(shared), shard, state, of_actor, alive);
+    let running = Running::new(addr, published, shared.clock.now());
+    shared.registry.started(id, serial, running);
+}
+
+impl Shared {
+    fn state_of(&self, id: InstanceId) -> sanntid_store::Result<Option<TenantState>> {
+        let snapshot = self.kv.snapshot()?;
         let Some(record) = catalog::instance(&*snapshot, id)? else {
             return Ok(None);
         };
@@ -261,34 +299,13 @@ fn start_here(shared: &Arc<Shared>, id: InstanceId, serial: u64) {
             detail: "its state is missing".to_owned(),
         };
         state.ok_or_else(lost).map(Some)
-    });
-    let state = match read {
-        Ok(Some(state)) => state,
-        Ok(None) => return shared.registry.not_found(id, serial),
-        Err(sanntid_store::Error::Corrupt { detail }) => {
-            return shared.registry.broken(id, serial, detail);
-        }
-        Err(error) => {
-            tracing::warn!(instance_id = %id, %error, "a tenant can't be started yet");
-            return shared.registry.start_failed(id, serial);
-        }
-    };
-    let now = shared.clock.now();
-    if let Some(through) = state.cleared_through {
-        shared.expiry.note_cleared(state.incarnation, through, now);
     }
-    let published = Arc::new(Published::new(state.clone()));
-    let actor = TenantActor::new(
-        state,
-        Member::new(Arc::clone(&published)),
-        shard,
-        Arc::clone(&shared.clock),
-        // The calls in flight are limited before they come here.
-        shared.config.tenant_calls_max + 1,
-        Alive::new(Arc::clone(&shared.registry), id, serial),
-    );
-    let addr = actor.start();
-    shared
-        .registry
-        .started(id, serial, Running::new(addr, published, now));
+
+    /// Tells reclamation what refreshes have cleared.
+    pub(crate) fn note_cleared(&self, state: &TenantState) {
+        if let Some(through) = state.cleared_through {
+            let now = self.clock.now();
+            self.expiry.note_cleared(state.incarnation, through, now);
+        }
+    }
 }

@@ -21,13 +21,24 @@ pub(crate) enum Delivery {
     Done(Result<Reply, CallError>),
     /// Nobody has looked at the call.
     NotHandled,
+    /// Whoever handled the call failed on the way; nothing was stored.
+    Failed,
+}
+
+/// How far a call came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Waiting,
+    Begun,
+    /// From now on it may be stored.
+    Staged,
 }
 
 /// Where an answer goes. Dropped without one, it tells the caller what can be known.
 #[derive(Debug)]
 pub(crate) struct ReplyTo {
     sender: Option<oneshot::Sender<Delivery>>,
-    staged: bool,
+    stage: Stage,
 }
 
 impl ReplyTo {
@@ -37,15 +48,25 @@ impl ReplyTo {
         (
             Self {
                 sender: Some(sender),
-                staged: false,
+                stage: Stage::Waiting,
             },
             receiver,
         )
     }
 
+    /// Notes that somebody handles the call: it is not given to another one.
+    pub(crate) fn mark_begun(&mut self) {
+        self.stage = Stage::Begun;
+    }
+
     /// Notes that from now on the call may be stored.
     pub(crate) fn mark_staged(&mut self) {
-        self.staged = true;
+        self.stage = Stage::Staged;
+    }
+
+    /// Gives the call back as if nobody had looked at it.
+    pub(crate) fn hand_back(mut self) {
+        self.deliver(Delivery::NotHandled);
     }
 
     /// Answers.
@@ -61,10 +82,10 @@ impl ReplyTo {
 
 impl Drop for ReplyTo {
     fn drop(&mut self) {
-        let delivery = if self.staged {
-            Delivery::Done(Err(CallError::Unknown))
-        } else {
-            Delivery::NotHandled
+        let delivery = match self.stage {
+            Stage::Waiting => Delivery::NotHandled,
+            Stage::Begun => Delivery::Failed,
+            Stage::Staged => Delivery::Done(Err(CallError::Unknown)),
         };
         self.deliver(delivery);
     }

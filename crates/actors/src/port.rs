@@ -9,7 +9,7 @@ use sanntid_engine::{
 };
 use sanntid_store::{Health, TenantView, catalog};
 use sanntid_types::{
-    ActivityConfig, EntityName, Error, InstanceId, InstanceInfo, InstanceName, Job, JobId, JobKind,
+    ActivityConfig, EntityName, InstanceId, InstanceInfo, InstanceName, Job, JobId, JobKind,
     Manifest, RowRejection, Settings, SnapshotId,
 };
 
@@ -129,10 +129,7 @@ impl Tenants for Node {
     }
 
     fn abort_snapshot(&self, instance: InstanceId, snapshot: SnapshotId) -> Later<'_, ()> {
-        Box::pin(
-            self.shared
-                .aside(move |shared| shared.abort_upload(instance, snapshot)),
-        )
+        Box::pin(self.shared.abort_upload(instance, snapshot))
     }
 
     fn submit_job(&self, instance: InstanceId, request: JobRequest) -> Later<'_, Job> {
@@ -207,23 +204,18 @@ impl Shared {
         activities: Vec<ActivityConfig>,
     ) -> Result<ActivitiesAnswer, CallError> {
         let jobs_max = self.config.jobs_queued_max;
-        let answer = self
-            .change(instance, move |change| {
-                let activities = check_activities(&change.state, activities)?;
-                let needs_job = needs_reprojection(&change.state, &activities);
-                change.state.activities.clone_from(&activities);
-                let job = if needs_job {
-                    Some(refresh::new_job(change, JobKind::Reproject, jobs_max)?)
-                } else {
-                    None
-                };
-                Ok(ActivitiesAnswer { activities, job })
-            })
-            .await?;
-        if answer.job.is_some() {
-            refresh::submit(self, instance).await?;
-        }
-        Ok(answer)
+        self.change(instance, move |change| {
+            let activities = check_activities(&change.state, activities)?;
+            let needs_job = needs_reprojection(&change.state, &activities);
+            change.state.activities.clone_from(&activities);
+            let job = if needs_job {
+                Some(refresh::new_job(change, JobKind::Reproject, jobs_max)?)
+            } else {
+                None
+            };
+            Ok(ActivitiesAnswer { activities, job })
+        })
+        .await
     }
 
     async fn submit_job(
@@ -236,13 +228,10 @@ impl Shared {
             JobRequest::Reproject => JobKind::Reproject,
         };
         let jobs_max = self.config.jobs_queued_max;
-        let job = self
-            .change(instance, move |change| {
-                refresh::new_job(change, kind, jobs_max)
-            })
-            .await?;
-        refresh::submit(self, instance).await?;
-        Ok(job)
+        let job = self.change(instance, move |change| {
+            refresh::new_job(change, kind, jobs_max)
+        });
+        Ok(refresh::shown(self, instance, job.await?))
     }
 
     fn list_jobs(&self, instance: InstanceId, top: usize) -> Result<Vec<Job>, CallError> {
@@ -267,8 +256,6 @@ impl Shared {
         let snapshot = self.kv.snapshot().map_err(|error| refusal(&error))?;
         let found = catalog::rejections(&*snapshot, incarnation, job).take(top);
         let found: Result<Vec<_>, _> = found.collect();
-        Ok(found
-            .map_err(|error| refusal(&error))
-            .map_err(|error: Error| error)?)
+        Ok(found.map_err(|error| refusal(&error))?)
     }
 }

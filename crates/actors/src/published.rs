@@ -4,7 +4,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicI64, Ordering},
+    atomic::{AtomicBool, AtomicI64, Ordering},
 };
 
 use arc_swap::ArcSwap;
@@ -18,6 +18,8 @@ use sanntid_types::Instant;
 pub(crate) struct Published {
     state: ArcSwap<TenantState>,
     accepted_at: AtomicI64,
+    /// Whether a batch with its tenant's writes was lost, or may have been.
+    in_doubt: AtomicBool,
 }
 
 impl Published {
@@ -26,6 +28,7 @@ impl Published {
         Self {
             state: ArcSwap::from_pointee(state),
             accepted_at,
+            in_doubt: AtomicBool::new(false),
         }
     }
 
@@ -40,6 +43,16 @@ impl Published {
         clock.max(Instant::from_millis(
             self.accepted_at.load(Ordering::Acquire),
         ))
+    }
+
+    /// Whether the tenant's state must be read anew before anything is decided.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.in_doubt.load(Ordering::Acquire)
+    }
+
+    /// Notes whether the tenant's state can be relied on.
+    pub(crate) fn set_in_doubt(&self, in_doubt: bool) {
+        self.in_doubt.store(in_doubt, Ordering::Release);
     }
 
     /// Notes a committed write.

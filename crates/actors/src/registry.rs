@@ -3,11 +3,13 @@
 //! The real supervisor: an actor that panics is dropped, and its `Alive` says so. Must not decide
 //! writes. Never two owners of one instance.
 
+mod ownership;
+
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map},
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -17,51 +19,20 @@ use parking_lot::RwLock;
 use sanntid_types::{Clock, Error, ErrorCode, InstanceId, Instant};
 use tokio::sync::{mpsc, watch};
 
-use crate::{config::Config, outcome::overloaded, published::Published, tenant::TenantActor};
-
-/// A tenant that takes calls.
-pub(crate) struct Running {
-    pub(crate) addr: Addr<TenantActor>,
-    pub(crate) published: Arc<Published>,
-    calls: AtomicUsize,
-    used_at: AtomicI64,
-    started_at: Instant,
-}
-
-impl Running {
-    pub(crate) fn new(addr: Addr<TenantActor>, published: Arc<Published>, now: Instant) -> Self {
-        Self {
-            addr,
-            published,
-            calls: AtomicUsize::new(0),
-            used_at: AtomicI64::new(now.as_millis()),
-            started_at: now,
-        }
-    }
-
-    /// Notes a use, so that the tenant stays in memory.
-    pub(crate) fn touch(&self, now: Instant) {
-        self.used_at.store(now.as_millis(), Ordering::Relaxed);
-    }
-}
-
-/// The right to have one call in flight.
-pub(crate) struct Permit {
-    running: Arc<Running>,
-    registry: Arc<Registry>,
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.running.calls.fetch_sub(1, Ordering::AcqRel);
-        self.registry.calls.fetch_sub(1, Ordering::AcqRel);
-    }
-}
+pub(crate) use self::ownership::{Alive, ClosedSlot};
+use crate::{
+    config::Config,
+    outcome::overloaded,
+    running::{Calls, Permit, Place, Running},
+    tenant::TenantActor,
+};
 
 enum Slot {
     /// Being started; `begun` once somebody is at it.
     Starting {
         begun: bool,
+        /// What readers may look at meanwhile, where it ran before.
+        last: Option<Arc<Running>>,
     },
     Running(Arc<Running>),
     /// Leaving memory; nobody else may own the instance yet.
@@ -77,14 +48,17 @@ enum Slot {
         since: Instant,
     },
     /// Held by an administrative change.
-    Closed,
+    Closed {
+        is_empty: bool,
+    },
 }
 
 struct Entry {
     slot: Slot,
-    /// Tells this occupancy of the slot from earlier ones.
+    /// Tells this occupancy of the slot from earlier ones; never reused.
     serial: u64,
-    changed: watch::Sender<u64>,
+    /// Says to those who wait that they should look again.
+    changed: watch::Sender<()>,
     delay: Duration,
 }
 
@@ -99,8 +73,11 @@ pub(crate) enum Task {
 pub(crate) struct Registry {
     pub(crate) config: Config,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Calls in flight and calls that wait for a tenant to start.
+    pub(crate) calls: Calls,
     entries: RwLock<HashMap<InstanceId, Entry>>,
-    calls: AtomicUsize,
+    serials: AtomicU64,
+    is_shut: AtomicBool,
     tasks: mpsc::UnboundedSender<Task>,
 }
 
@@ -108,7 +85,16 @@ pub(crate) struct Registry {
 pub(crate) enum Look {
     Running(Arc<Running>),
     /// Wait for this to change and look again.
-    Wait(watch::Receiver<u64>),
+    Wait(watch::Receiver<()>),
+}
+
+/// What an attempt to close a slot gives.
+pub(crate) enum Close {
+    Empty(ClosedSlot),
+    /// This one must leave first; the slot's next change says that it has.
+    Leaving(ClosedSlot, Addr<TenantActor>, watch::Receiver<()>),
+    /// Another start, stop or change is under way: wait for this to change and try again.
+    Wait(watch::Receiver<()>),
 }
 
 impl Registry {
@@ -120,63 +106,64 @@ impl Registry {
         clock: Arc<dyn Clock>,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Task>) {
         let (tasks, queue) = mpsc::unbounded_channel();
-        let entries = RwLock::default();
-        let calls = AtomicUsize::new(0);
-        (
-            Arc::new(Self {
-                config,
-                clock,
-                entries,
-                calls,
-                tasks,
-            }),
-            queue,
-        )
+        let registry = Arc::new(Self {
+            config,
+            clock,
+            calls: Calls::default(),
+            entries: RwLock::default(),
+            serials: AtomicU64::new(0),
+            is_shut: AtomicBool::new(false),
+            tasks,
+        });
+        (registry, queue)
     }
 
     /// The tenant, where it runs: no lock that a start could hold, no waiting.
     pub(crate) fn running(&self, id: InstanceId) -> Option<Arc<Running>> {
         match &self.entries.read().get(&id)?.slot {
             Slot::Running(running) => Some(Arc::clone(running)),
-            _ => None,
+            Slot::Starting { .. }
+            | Slot::Stopping
+            | Slot::Restarting { .. }
+            | Slot::Broken { .. }
+            | Slot::Closed { .. } => None,
         }
     }
 
-    /// What a reader may look at: also that of a tenant that is about to be restarted.
+    /// What a reader may look at: also that of a tenant that is restarted.
     pub(crate) fn readable(&self, id: InstanceId) -> Option<Arc<Running>> {
         match &self.entries.read().get(&id)?.slot {
             Slot::Running(running) | Slot::Restarting { last: running, .. } => {
                 Some(Arc::clone(running))
             }
-            Slot::Starting { .. } | Slot::Stopping | Slot::Broken { .. } | Slot::Closed => None,
+            Slot::Starting { last, .. } => last.clone(),
+            Slot::Stopping | Slot::Broken { .. } | Slot::Closed { .. } => None,
         }
     }
 
     /// Looks for the tenant of an instance that exists, and has it started where it is not there.
     pub(crate) fn look(&self, id: InstanceId) -> Result<Look, Error> {
+        self.check_open(id)?;
         if let Some(running) = self.running(id) {
             return Ok(Look::Running(running));
         }
         let mut entries = self.entries.write();
-        let Some(entry) = entries.get(&id) else {
-            let serial = 1;
-            let (changed, receiver) = watch::channel(serial);
-            let delay = self.config.restart_delay_min;
-            entries.insert(
-                id,
-                Entry {
-                    slot: Slot::Starting { begun: false },
-                    serial,
-                    changed,
-                    delay,
-                },
-            );
-            self.ask(Task::Start(id, serial));
-            return Ok(Look::Wait(receiver));
+        let entry = match entries.entry(id) {
+            hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            hash_map::Entry::Vacant(place) => {
+                let (begun, last) = (false, None);
+                let entry = place.insert(self.new_entry(Slot::Starting { begun, last }));
+                self.ask(Task::Start(id, entry.serial));
+                return Ok(Look::Wait(entry.changed.subscribe()));
+            }
         };
         match &entry.slot {
             Slot::Running(running) => Ok(Look::Running(Arc::clone(running))),
-            Slot::Starting { .. } | Slot::Stopping | Slot::Closed => {
+            Slot::Starting { .. } | Slot::Stopping | Slot::Closed { .. } => {
+                // They are calls of this tenant, too, if not yet in flight.
+                if entry.changed.receiver_count() >= self.config.tenant_calls_max {
+                    return Err(overloaded("tenantCalls"));
+                }
                 Ok(Look::Wait(entry.changed.subscribe()))
             }
             Slot::Restarting { at, .. } => Err(unavailable(
@@ -190,12 +177,13 @@ impl Registry {
         }
     }
 
-    /// Waits until a slot changes.
+    /// Waits until a slot changes; counts as a call meanwhile.
     pub(crate) async fn wait(
-        &self,
+        self: &Arc<Self>,
         id: InstanceId,
-        mut changed: watch::Receiver<u64>,
+        mut changed: watch::Receiver<()>,
     ) -> Result<(), Error> {
+        let _place = Place::take(self)?;
         let waited = tokio::time::timeout(self.config.start_wait_max, changed.changed()).await;
         // A sender that is gone is a change, too: the slot was emptied.
         waited
@@ -204,200 +192,146 @@ impl Registry {
     }
 
     /// Takes the right to have one more call in flight.
-    pub(crate) fn enter(self: &Arc<Self>, running: &Arc<Running>) -> Result<Permit, Error> {
-        let permit = Permit {
-            running: Arc::clone(running),
-            registry: Arc::clone(self),
-        };
-        let of_node = self.calls.fetch_add(1, Ordering::AcqRel);
-        let of_tenant = running.calls.fetch_add(1, Ordering::AcqRel);
-        if of_node >= self.config.node_calls_max {
-            return Err(overloaded("nodeCalls"));
-        }
-        if of_tenant >= self.config.tenant_calls_max {
-            return Err(overloaded("tenantCalls"));
-        }
-        running.touch(self.clock.now());
-        Ok(permit)
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        id: InstanceId,
+        running: &Arc<Running>,
+    ) -> Result<Permit, Error> {
+        self.check_open(id)?;
+        Permit::take(self, running)
     }
 
-    /// Notes that a start has succeeded; where the slot was given away meanwhile, it is refused.
+    /// Takes no calls from now on and starts nothing more; what was accepted goes on.
+    pub(crate) fn shut(&self) {
+        self.is_shut.store(true, Ordering::Release);
+    }
+
+    /// Notes that a start has succeeded.
     pub(crate) fn started(&self, id: InstanceId, serial: u64, running: Running) {
         self.settle(id, serial, Slot::Running(Arc::new(running)));
     }
 
     /// Notes that an instance does not exist.
     pub(crate) fn not_found(&self, id: InstanceId, serial: u64) {
-        self.remove(id, serial);
-    }
-
-    /// Parks a tenant whose stored data can't be read.
-    pub(crate) fn broken(&self, id: InstanceId, serial: u64, reason: String) {
-        tracing::error!(instance_id = %id, reason, "tenant is out of service");
-        self.settle(
-            id,
-            serial,
-            Slot::Broken {
-                reason,
-                since: self.clock.now(),
-            },
-        );
-    }
-
-    /// Tries a start again that failed for a reason that passes.
-    pub(crate) fn start_failed(&self, id: InstanceId, serial: u64) {
         let mut entries = self.entries.write();
-        if let Some(entry) = entries.get_mut(&id).filter(|entry| entry.serial == serial) {
-            entry.slot = Slot::Starting { begun: false };
-            self.ask(Task::StartLater(id, serial, entry.delay));
-        }
-    }
-
-    /// Whether a start that was asked for is still wanted; it is given to one only.
-    pub(crate) fn begin_start(&self, id: InstanceId, serial: u64) -> bool {
-        let mut entries = self.entries.write();
-        let Some(entry) = entries.get_mut(&id).filter(|entry| entry.serial == serial) else {
-            return false;
-        };
-        let is_wanted = matches!(
-            entry.slot,
-            Slot::Starting { begun: false } | Slot::Restarting { .. }
-        );
-        if is_wanted {
-            entry.slot = Slot::Starting { begun: true };
-        }
-        is_wanted
-    }
-
-    /// Notes that an actor is gone: it left, or it crashed.
-    fn gone(&self, id: InstanceId, serial: u64) {
-        let mut entries = self.entries.write();
-        let Some(entry) = entries.get_mut(&id).filter(|entry| entry.serial == serial) else {
-            return;
-        };
-        match &entry.slot {
-            Slot::Running(running) => {
-                let now = self.clock.now();
-                if now >= running.started_at.plus(self.config.healthy_after) {
-                    entry.delay = self.config.restart_delay_min;
-                }
-                let delay = entry.delay;
-                tracing::error!(instance_id = %id, ?delay, "tenant crashed; it is restarted");
-                metrics::counter!("sanntid_tenant_crashes_total").increment(1);
-                let last = Arc::clone(running);
-                entry.slot = Slot::Restarting {
-                    last,
-                    at: now.plus(delay),
-                };
-                entry.delay = (delay * 2).min(self.config.restart_delay_max);
-                entry.serial += 1;
-                let serial = entry.serial;
-                entry.changed.send_replace(serial);
-                self.ask(Task::StartLater(id, serial, delay));
-            }
-            Slot::Starting { .. } => {
-                entry.slot = Slot::Starting { begun: false };
-                self.ask(Task::StartLater(id, serial, entry.delay));
-            }
-            Slot::Closed => {
-                entry.serial += 1;
-                entry.changed.send_replace(entry.serial);
-            }
-            Slot::Stopping | Slot::Restarting { .. } | Slot::Broken { .. } => {
-                entries.remove(&id);
-            }
-        }
-    }
-
-    /// Gives the addresses of tenants that nobody has called for a while, and marks them leaving.
-    pub(crate) fn evict_idle(&self, now: Instant) -> Vec<Addr<TenantActor>> {
-        let unused_since = now.minus(self.config.tenant_idle);
-        let is_idle = |slot: &Slot| match slot {
-            Slot::Running(running) => {
-                running.calls.load(Ordering::Acquire) == 0
-                    && Instant::from_millis(running.used_at.load(Ordering::Relaxed)) <= unused_since
-            }
-            _ => false,
-        };
-        if !self
-            .entries
-            .read()
-            .values()
-            .any(|entry| is_idle(&entry.slot))
-        {
-            return Vec::new();
-        }
-        let mut entries = self.entries.write();
-        let idle = entries.values_mut().filter(|entry| is_idle(&entry.slot));
-        idle.filter_map(
-            |entry| match std::mem::replace(&mut entry.slot, Slot::Stopping) {
-                Slot::Running(running) => Some(running.addr.clone()),
-                _ => None,
-            },
-        )
-        .collect()
-    }
-
-    /// Keeps everybody out of a slot, for an administrative change.
-    ///
-    /// Gives the address of the actor that must leave first, where there is one; the slot's next
-    /// change says that it has. `None` where another start, stop or change is under way: wait.
-    pub(crate) fn close(
-        &self,
-        id: InstanceId,
-    ) -> Option<(Option<Addr<TenantActor>>, watch::Receiver<u64>)> {
-        let mut entries = self.entries.write();
-        let Some(entry) = entries.get_mut(&id) else {
-            let (changed, receiver) = watch::channel(1);
-            let delay = self.config.restart_delay_min;
-            entries.insert(
-                id,
-                Entry {
-                    slot: Slot::Closed,
-                    serial: 1,
-                    changed,
-                    delay,
-                },
-            );
-            return Some((None, receiver));
-        };
-        let addr = match &entry.slot {
-            Slot::Running(running) => Some(running.addr.clone()),
-            Slot::Restarting { .. } | Slot::Broken { .. } => None,
-            Slot::Starting { .. } | Slot::Stopping | Slot::Closed => return None,
-        };
-        entry.slot = Slot::Closed;
-        if addr.is_none() {
-            entry.serial += 1;
-        }
-        Some((addr, entry.changed.subscribe()))
-    }
-
-    /// Waits for the present change of a slot, where one is under way.
-    pub(crate) fn changing(&self, id: InstanceId) -> Option<watch::Receiver<u64>> {
-        self.entries
-            .read()
-            .get(&id)
-            .map(|entry| entry.changed.subscribe())
-    }
-
-    /// Lets others in again.
-    pub(crate) fn reopen(&self, id: InstanceId) {
-        let mut entries = self.entries.write();
-        if entries
-            .get(&id)
-            .is_some_and(|entry| matches!(entry.slot, Slot::Closed))
-        {
+        if entries.get(&id).is_some_and(|entry| entry.serial == serial) {
             entries.remove(&id);
         }
     }
 
-    /// The addresses of all tenants that run.
-    pub(crate) fn all(&self) -> Vec<Addr<TenantActor>> {
+    /// Parks a tenant whose stored data can't be read.
+    pub(crate) fn broken(&self, id: InstanceId, serial: u64, detail: &str) {
+        tracing::error!(instance_id = %id, detail, "tenant is out of service");
+        let reason = "its stored data can't be read".to_owned();
+        let since = self.clock.now();
+        self.settle(id, serial, Slot::Broken { reason, since });
+    }
+
+    /// Tries a start again that failed for a reason that passes.
+    pub(crate) fn start_failed(&self, id: InstanceId, serial: u64) {
+        self.with(id, serial, |entry| {
+            if let Slot::Starting { begun, .. } = &mut entry.slot {
+                *begun = false;
+                self.ask(Task::StartLater(id, serial, entry.delay));
+            }
+        });
+    }
+
+    /// Says whether a start that was asked for is still wanted; it is given to one only.
+    ///
+    /// Whoever gets the `Alive` owns the instance until that is dropped.
+    pub(crate) fn begin_start(self: &Arc<Self>, id: InstanceId, serial: u64) -> Option<Alive> {
+        let begun = self.with(id, serial, |entry| {
+            let last = match &entry.slot {
+                Slot::Starting { begun: false, last } => last.clone(),
+                Slot::Restarting { last, .. } => Some(Arc::clone(last)),
+                Slot::Starting { begun: true, .. }
+                | Slot::Running(_)
+                | Slot::Stopping
+                | Slot::Broken { .. }
+                | Slot::Closed { .. } => return false,
+            };
+            entry.slot = Slot::Starting { begun: true, last };
+            true
+        });
+        let alive = || Alive {
+            registry: Arc::clone(self),
+            id,
+            serial,
+        };
+        begun.unwrap_or(false).then(alive)
+    }
+
+    /// Gives the addresses of tenants that nobody has called for a while, and marks them leaving.
+    pub(crate) fn evict_idle(&self, now: Instant) -> Vec<Addr<TenantActor>> {
+        let since = now.minus(self.config.tenant_idle);
+        let is_idle =
+            |slot: &Slot| matches!(slot, Slot::Running(running) if running.is_idle(since));
+        let any_idle = self
+            .entries
+            .read()
+            .values()
+            .any(|entry| is_idle(&entry.slot));
+        if !any_idle {
+            return Vec::new();
+        }
+        let mut entries = self.entries.write();
+        let mut leaving = Vec::new();
+        for entry in entries.values_mut() {
+            if let Slot::Running(running) = &entry.slot
+                && is_idle(&entry.slot)
+            {
+                leaving.push(running.addr.clone());
+                entry.slot = Slot::Stopping;
+            }
+        }
+        leaving
+    }
+
+    /// Keeps everybody out of a slot, for an administrative change.
+    pub(crate) fn close(self: &Arc<Self>, id: InstanceId) -> Result<Close, Error> {
+        self.check_open(id)?;
+        let mut entries = self.entries.write();
+        let (entry, addr) = match entries.entry(id) {
+            hash_map::Entry::Vacant(place) => (place.insert(self.new_entry(Slot::Stopping)), None),
+            hash_map::Entry::Occupied(entry) => {
+                let entry = entry.into_mut();
+                match &entry.slot {
+                    Slot::Running(running) => {
+                        let addr = running.addr.clone();
+                        (entry, Some(addr))
+                    }
+                    Slot::Restarting { .. } | Slot::Broken { .. } => (entry, None),
+                    Slot::Starting { .. } | Slot::Stopping | Slot::Closed { .. } => {
+                        return Ok(Close::Wait(entry.changed.subscribe()));
+                    }
+                }
+            }
+        };
+        entry.slot = Slot::Closed {
+            is_empty: addr.is_none(),
+        };
+        let closed = ClosedSlot {
+            registry: Arc::clone(self),
+            id,
+            serial: entry.serial,
+        };
+        Ok(match addr {
+            None => Close::Empty(closed),
+            Some(addr) => Close::Leaving(closed, addr, entry.changed.subscribe()),
+        })
+    }
+
+    /// All tenants that run.
+    pub(crate) fn all(&self) -> Vec<Arc<Running>> {
         let entries = self.entries.read();
         let running = entries.values().filter_map(|entry| match &entry.slot {
-            Slot::Running(running) => Some(running.addr.clone()),
-            _ => None,
+            Slot::Running(running) => Some(Arc::clone(running)),
+            Slot::Starting { .. }
+            | Slot::Stopping
+            | Slot::Restarting { .. }
+            | Slot::Broken { .. }
+            | Slot::Closed { .. } => None,
         });
         running.collect()
     }
@@ -407,47 +341,56 @@ impl Registry {
         self.entries.read().len()
     }
 
-    fn settle(&self, id: InstanceId, serial: u64, slot: Slot) {
-        let mut entries = self.entries.write();
-        if let Some(entry) = entries.get_mut(&id).filter(|entry| entry.serial == serial) {
-            entry.slot = slot;
-            entry.changed.send_replace(serial);
+    /// Changes with the slot, for tests that wait for it.
+    #[cfg(test)]
+    pub(crate) fn changing(&self, id: InstanceId) -> Option<watch::Receiver<()>> {
+        Some(self.entries.read().get(&id)?.changed.subscribe())
+    }
+
+    /// The delay of the next restart.
+    #[cfg(test)]
+    pub(crate) fn delay(&self, id: InstanceId) -> Option<Duration> {
+        Some(self.entries.read().get(&id)?.delay)
+    }
+
+    fn check_open(&self, id: InstanceId) -> Result<(), Error> {
+        if self.is_shut.load(Ordering::Acquire) {
+            let why = "is not served any more, the server is shutting down; nothing was stored";
+            return Err(unavailable(id, why));
+        }
+        Ok(())
+    }
+
+    fn new_entry(&self, slot: Slot) -> Entry {
+        Entry {
+            slot,
+            serial: self.serials.fetch_add(1, Ordering::Relaxed),
+            changed: watch::channel(()).0,
+            delay: self.config.restart_delay_min,
         }
     }
 
-    fn remove(&self, id: InstanceId, serial: u64) {
+    fn settle(&self, id: InstanceId, serial: u64, slot: Slot) {
+        self.with(id, serial, |entry| {
+            entry.slot = slot;
+            entry.changed.send_replace(());
+        });
+    }
+
+    fn with<T>(
+        &self,
+        id: InstanceId,
+        serial: u64,
+        work: impl FnOnce(&mut Entry) -> T,
+    ) -> Option<T> {
         let mut entries = self.entries.write();
-        if entries.get(&id).is_some_and(|entry| entry.serial == serial) {
-            entries.remove(&id);
-        }
+        let entry = entries.get_mut(&id).filter(|entry| entry.serial == serial);
+        entry.map(work)
     }
 
     fn ask(&self, task: Task) {
         // Without a supervisor the node is shutting down, and nothing is started any more.
         self.tasks.send(task).ok();
-    }
-}
-
-/// Tells the registry when its holder is dropped.
-pub(crate) struct Alive {
-    registry: Arc<Registry>,
-    id: InstanceId,
-    serial: u64,
-}
-
-impl Alive {
-    pub(crate) fn new(registry: Arc<Registry>, id: InstanceId, serial: u64) -> Self {
-        Self {
-            registry,
-            id,
-            serial,
-        }
-    }
-}
-
-impl Drop for Alive {
-    fn drop(&mut self) {
-        self.registry.gone(self.id, self.serial);
     }
 }
 

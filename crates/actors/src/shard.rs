@@ -3,7 +3,11 @@
 //! Lives on the shard's thread. While the thread syncs, the next calls wait in their tenants'
 //! mailboxes: that is the batching. Must not decide anything.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
 
 use sanntid_engine::CallError;
 use sanntid_store::{Kv, Snapshot, Staged, StagedSnapshot, TenantView, WriteBatch};
@@ -17,38 +21,16 @@ use crate::{
 /// What a tenant shares with its shard.
 pub(crate) struct Member {
     pub(crate) published: Arc<Published>,
-    marks: RefCell<Marks>,
-}
-
-#[derive(Default)]
-struct Marks {
-    /// The instant of the last staged write.
-    staged: Option<Instant>,
-    /// Whether a batch with its writes was lost: its state must be read anew.
-    stale: bool,
+    /// The instant of its last write that is staged.
+    staged: Cell<Option<Instant>>,
 }
 
 impl Member {
     pub(crate) fn new(published: Arc<Published>) -> Rc<Self> {
         Rc::new(Self {
             published,
-            marks: RefCell::default(),
+            staged: Cell::new(None),
         })
-    }
-
-    /// Whether the tenant's own state can't be relied on.
-    pub(crate) fn is_stale(&self) -> bool {
-        self.marks.borrow().stale
-    }
-
-    /// Notes that it is not known what of the tenant's is stored.
-    pub(crate) fn lost(&self) {
-        self.marks.borrow_mut().stale = true;
-    }
-
-    /// Notes that the tenant's state is as stored.
-    pub(crate) fn refreshed(&self) {
-        self.marks.borrow_mut().stale = false;
     }
 }
 
@@ -81,10 +63,6 @@ impl Shard {
         }))
     }
 
-    pub(crate) fn kv(&self) -> &dyn Kv {
-        &*self.kv
-    }
-
     /// The state with everything staged, as the next decision must see it.
     pub(crate) fn view(
         &mut self,
@@ -110,13 +88,7 @@ impl Shard {
         answer: Reply,
     ) {
         self.staged.stage(batch);
-        if member
-            .marks
-            .borrow_mut()
-            .staged
-            .replace(accepted_at)
-            .is_none()
-        {
+        if member.staged.replace(Some(accepted_at)).is_none() {
             self.members.push(Rc::clone(member));
         }
         reply.mark_staged();
@@ -133,7 +105,7 @@ impl Shard {
         reply: ReplyTo,
         answer: Result<Reply, CallError>,
     ) {
-        if member.marks.borrow().staged.is_some() {
+        if member.staged.get().is_some() {
             self.waiting.push(Waiting { reply, answer });
         } else {
             reply.send(answer);
@@ -141,8 +113,12 @@ impl Shard {
     }
 
     /// Whether a commit must be arranged; says so once for each batch.
+    ///
+    /// Also where nobody waits: the snapshot that a refusal was decided on must not be kept, for
+    /// that would hold up a re-opening of the store.
     pub(crate) fn arm(&mut self) -> bool {
-        let is_first = !self.armed && !self.waiting.is_empty();
+        let is_in_use = self.snapshot.is_some() || !self.waiting.is_empty();
+        let is_first = !self.armed && is_in_use;
         self.armed |= is_first;
         is_first
     }
@@ -166,32 +142,30 @@ impl Shard {
             return;
         }
         metrics::histogram!("sanntid_commit_writes").record(small(waiting.len()));
-        match self.kv.commit(batch) {
-            Ok(()) => {
-                for member in members {
-                    let accepted_at = member.marks.borrow_mut().staged.take();
-                    accepted_at
-                        .into_iter()
-                        .for_each(|at| member.published.accepted(at));
-                }
-                waiting
+        // Until it is known that they are stored, also if the store panics.
+        let staged: Vec<_> = members
+            .iter()
+            .map(|member| {
+                member.published.set_in_doubt(true);
+                (&member.published, member.staged.take())
+            })
+            .collect();
+        let committed = self.kv.commit(batch);
+        if let Err(error) = &committed {
+            tracing::warn!(%error, writes = waiting.len(), "a batch of writes was refused");
+            metrics::counter!("sanntid_commits_failed_total").increment(1);
+        } else {
+            for (published, accepted_at) in staged {
+                accepted_at
                     .into_iter()
-                    .for_each(|waiting| waiting.reply.send(waiting.answer));
+                    .for_each(|at| published.accepted(at));
+                published.set_in_doubt(false);
             }
-            Err(error) => {
-                tracing::warn!(%error, writes = waiting.len(), "a batch of writes was refused");
-                metrics::counter!("sanntid_commits_failed_total").increment(1);
-                for member in members {
-                    *member.marks.borrow_mut() = Marks {
-                        staged: None,
-                        stale: true,
-                    };
-                }
-                let answer = call_error(&error);
-                waiting
-                    .into_iter()
-                    .for_each(|waiting| waiting.reply.send(Err(answer.clone())));
-            }
+        }
+        let lost = committed.err().map(|error| call_error(&error));
+        for waiting in waiting {
+            let answer = lost.clone().map_or(waiting.answer, Err);
+            waiting.reply.send(answer);
         }
     }
 

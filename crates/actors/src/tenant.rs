@@ -5,16 +5,18 @@
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
-use actix::{Actor, ActorContext, Context, Handler, Message};
+use actix::{Actor, ActorContext, Addr, Context, Handler, Message};
 use sanntid_engine::{
     AppendActivity, AppendAnswer, AppendCall, Appended, CallError, PatchAnswer, PatchCall,
     PatchProfile, Record, TenantState, append_activity, owner_profile, patch_profile,
 };
 use sanntid_store::{Snapshot, WriteBatch, catalog};
-use sanntid_types::{ActivityState, Clock, Error, ErrorCode, Instant};
+use sanntid_types::{ActivityState, Error, ErrorCode, Instant};
 
 use crate::{
+    node::{Shared, settled_snapshot},
     outcome::{Reply, ReplyTo, call_error},
+    published::Published,
     registry::Alive,
     shard::{Member, Shard, commit_soon},
 };
@@ -25,6 +27,8 @@ pub(crate) struct Change<'a> {
     pub(crate) batch: WriteBatch,
     pub(crate) snapshot: &'a dyn Snapshot,
     pub(crate) now: Instant,
+    /// Whether a job was queued, which is to be started after the commit.
+    pub(crate) has_new_job: bool,
 }
 
 /// Decides about a change; an error changes nothing.
@@ -35,6 +39,9 @@ pub(crate) enum Command {
     Append(AppendCall),
     /// A change of configuration or generation, committed by itself.
     Change(Decide),
+    /// Panics with whatever is staged.
+    #[cfg(test)]
+    Fail,
 }
 
 /// Asks a tenant for something; the answer goes its own way.
@@ -56,70 +63,72 @@ impl Message for Leave {
 
 /// Owns one instance's writes.
 pub(crate) struct TenantActor {
+    shared: Arc<Shared>,
     state: TenantState,
     member: Rc<Member>,
     shard: Rc<RefCell<Shard>>,
-    clock: Arc<dyn Clock>,
-    mailbox_capacity: usize,
     /// Tells the registry when this actor is gone, however it went.
-    _alive: Alive,
+    alive: Alive,
 }
 
 impl TenantActor {
-    pub(crate) fn new(
-        state: TenantState,
-        member: Rc<Member>,
+    /// Starts the owner of the instance of `state` on this thread.
+    pub(crate) fn start_here(
+        shared: Arc<Shared>,
         shard: Rc<RefCell<Shard>>,
-        clock: Arc<dyn Clock>,
-        mailbox_capacity: usize,
+        state: TenantState,
+        published: Arc<Published>,
         alive: Alive,
-    ) -> Self {
-        Self {
-            state,
-            member,
-            shard,
-            clock,
-            mailbox_capacity,
-            _alive: alive,
-        }
+    ) -> Addr<Self> {
+        Self::create(|context| {
+            // Set before anybody has the address; the calls in flight are limited already.
+            context.set_mailbox_capacity(shared.config.tenant_calls_max + 1);
+            Self {
+                shared,
+                state,
+                member: Member::new(published),
+                shard,
+                alive,
+            }
+        })
     }
 
-    /// Reads the state anew after a batch with this tenant's writes was lost.
-    fn refresh_if_stale(&mut self) -> Result<(), CallError> {
-        if !self.member.is_stale() {
-            return Ok(());
+    /// Reads the state anew where a lost batch left it in doubt; `false` where this life of the
+    /// instance has ended.
+    fn settle(&mut self) -> Result<bool, CallError> {
+        if !self.member.published.is_in_doubt() {
+            return Ok(true);
         }
-        let shard = self.shard.borrow();
-        let snapshot = match shard.kv().health() {
-            sanntid_store::Health::Poisoned | sanntid_store::Health::Reopening => {
-                Err(sanntid_store::Error::Poisoned)
-            }
-            _ => shard.kv().snapshot(),
+        let refused = |error| call_error(&error);
+        let snapshot = settled_snapshot(&*self.shared.kv).map_err(refused)?;
+        let record = catalog::instance(&*snapshot, self.state.instance).map_err(refused)?;
+        if record.is_none_or(|record| record.incarnation != self.state.incarnation) {
+            return Ok(false);
+        }
+        let state = catalog::tenant(&*snapshot, self.state.incarnation).map_err(refused)?;
+        let Some(state) = state else {
+            return Ok(false);
         };
-        let read =
-            snapshot.and_then(|snapshot| catalog::tenant(&*snapshot, self.state.incarnation));
-        let state = read.map_err(|error| call_error(&error))?;
-        self.state = state.ok_or_else(|| gone(&self.state))?;
+        self.shared.note_cleared(&state);
+        self.state = state;
         self.member.published.replace(self.state.clone());
-        self.member.refreshed();
-        Ok(())
+        self.member.published.set_in_doubt(false);
+        Ok(true)
     }
 
     fn check_clock(&self) -> Result<Instant, Error> {
-        if self.clock.is_trusted() {
-            return Ok(self.clock.now());
+        if self.shared.clock.is_trusted() {
+            return Ok(self.shared.clock.now());
         }
         let text = "the clock has jumped; writes wait until it is right again; nothing was stored";
         Err(Error::new(ErrorCode::ClockJumped, text).with_target("clock"))
     }
 
     fn write(&mut self, command: &Write<'_>, reply: ReplyTo) {
-        let ready = self
-            .refresh_if_stale()
-            .and_then(|()| Ok(self.check_clock()?));
         let shard = Rc::clone(&self.shard);
         let mut shard = shard.borrow_mut();
-        match ready.and_then(|now| self.decide(&mut shard, now, command)) {
+        let now = self.check_clock().map_err(CallError::from);
+        match now.and_then(|now| self.decide(&mut shard, now, command)) {
             Ok((answer, Some(records))) => self.stage(&mut shard, reply, answer, &records),
             Ok((answer, None)) => shard.answer(&self.member, reply, Ok(answer)),
             Err(error) => shard.answer(&self.member, reply, Err(error)),
@@ -209,35 +218,46 @@ impl TenantActor {
         shard.stage(&self.member, accepted_at, batch, reply, answer);
     }
 
-    fn change(&mut self, decide: Decide) -> Result<Reply, CallError> {
-        self.shard.borrow_mut().flush();
-        self.refresh_if_stale()?;
+    /// Commits one change by itself; what was staged is committed already.
+    fn change(&mut self, decide: Decide, reply: &mut ReplyTo) -> Result<Reply, CallError> {
         let now = self.check_clock()?;
-        let mut shard = self.shard.borrow_mut();
-        let snapshot = shard.kv().snapshot().map_err(|error| call_error(&error))?;
+        let snapshot = self.shared.kv.snapshot();
+        let snapshot = snapshot.map_err(|error| call_error(&error))?;
         let mut change = Change {
             state: self.state.clone(),
             batch: WriteBatch::new(),
             snapshot: &*snapshot,
             now: self.state.now(now),
+            has_new_job: false,
         };
         decide(&mut change)?;
         let Change {
-            state, mut batch, ..
+            state,
+            mut batch,
+            has_new_job,
+            ..
         } = change;
+        drop(snapshot);
         let is_new = state != self.state;
         if is_new {
             catalog::put_tenant(&mut batch, &state);
         }
-        drop(snapshot);
-        if let Err(error) = shard.commit_alone(batch) {
-            self.member.lost();
-            return Err(error);
+        if batch.is_empty() {
+            return Ok(Reply::Changed);
         }
+        reply.mark_staged();
+        self.member.published.set_in_doubt(true);
+        let committed = self.shard.borrow_mut().commit_alone(batch);
+        if has_new_job {
+            // Also where it may only be stored: whoever starts it looks.
+            self.shared.refreshes.queue(self.state.instance);
+        }
+        committed?;
         if is_new {
             self.member.published.replace(state.clone());
             self.state = state;
         }
+        self.member.published.set_in_doubt(false);
         Ok(Reply::Changed)
     }
 }
@@ -249,23 +269,36 @@ enum Write<'a> {
 
 impl Actor for TenantActor {
     type Context = Context<Self>;
-
-    fn started(&mut self, context: &mut Self::Context) {
-        context.set_mailbox_capacity(self.mailbox_capacity);
-    }
 }
 
 impl Handler<Call> for TenantActor {
     type Result = ();
 
-    fn handle(&mut self, call: Call, _: &mut Self::Context) {
-        match call.command {
-            Command::Patch(patch) => self.write(&Write::Patch(&patch), call.reply),
-            Command::Append(append) => self.write(&Write::Append(&append), call.reply),
-            Command::Change(decide) => {
-                let answer = self.change(decide);
-                call.reply.send(answer);
+    fn handle(&mut self, call: Call, context: &mut Self::Context) {
+        let Call { command, mut reply } = call;
+        reply.mark_begun();
+        if let Command::Change(_) = &command {
+            self.shard.borrow_mut().flush();
+        }
+        match self.settle() {
+            Ok(true) => {}
+            Ok(false) => {
+                // Whoever asks again finds what there is now.
+                self.alive.leave();
+                context.stop();
+                return reply.hand_back();
             }
+            Err(error) => return reply.send(Err(error)),
+        }
+        match command {
+            Command::Patch(patch) => self.write(&Write::Patch(&patch), reply),
+            Command::Append(append) => self.write(&Write::Append(&append), reply),
+            Command::Change(decide) => {
+                let answer = self.change(decide, &mut reply);
+                reply.send(answer);
+            }
+            #[cfg(test)]
+            Command::Fail => panic!("as planned"),
         }
     }
 }
@@ -275,13 +308,7 @@ impl Handler<Leave> for TenantActor {
 
     fn handle(&mut self, _: Leave, context: &mut Self::Context) {
         self.shard.borrow_mut().flush();
+        self.alive.leave();
         context.stop();
     }
-}
-
-fn gone(state: &TenantState) -> Error {
-    Error::new(
-        ErrorCode::InstanceNotFound,
-        format!("there is no instance {}", state.instance),
-    )
 }

@@ -2,38 +2,49 @@
 //!
 //! Must not be needed for correctness: a node whose upkeep stands still answers the same.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use sanntid_store::{Health, sweep};
 use sanntid_types::Instant;
 
-use crate::{node::Shared, tenant::Leave, uploads};
+use crate::{
+    node::Shared,
+    outcome::ReplyTo,
+    tenant::{Call, Command, Leave},
+    uploads,
+};
 
-const EVERY: Duration = Duration::from_secs(1);
 /// Uploads are looked through at every so many rounds.
 const UPLOADS_EVERY: u32 = 60;
 
 pub(crate) async fn run(shared: Arc<Shared>) {
-    let mut ticks = tokio::time::interval(EVERY);
+    let mut ticks = tokio::time::interval(shared.config.upkeep_every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut was_ok = true;
+    // The first tick comes at once.
+    ticks.tick().await;
     for round in 0_u32.. {
         ticks.tick().await;
-        let on_disk = Arc::clone(&shared);
         let with_uploads = round % UPLOADS_EVERY == 0;
-        let looked = tokio::task::spawn_blocking(move || on_disk.look_after_disk(with_uploads));
-        let is_ok = matches!(looked.await, Ok(Health::Ok));
-        if is_ok && !was_ok {
-            shared.refresh_tenants();
-        }
-        was_ok = is_ok;
-        shared.let_idle_go();
+        shared.look_after(with_uploads).await;
     }
 }
 
 impl Shared {
+    /// One round of upkeep.
+    pub(crate) async fn look_after(self: &Arc<Self>, with_uploads: bool) {
+        let on_disk = Arc::clone(self);
+        let looked = tokio::task::spawn_blocking(move || on_disk.look_after_disk(with_uploads));
+        match looked.await {
+            Ok(Health::Ok | Health::DiskFull { .. }) => self.settle_tenants(),
+            Ok(Health::Poisoned | Health::Reopening | Health::Closed) => {}
+            Err(error) => tracing::error!(%error, "upkeep has failed"),
+        }
+        self.refreshes.try_again();
+        self.let_idle_go();
+    }
+
     /// Measures, re-opens, reclaims; may block.
-    pub(crate) fn look_after_disk(&self, with_uploads: bool) -> Health {
+    fn look_after_disk(&self, with_uploads: bool) -> Health {
         let health = self.kv.maintain();
         let is_trusted = self.clock.is_trusted();
         self.expiry.pause(!is_trusted);
@@ -50,17 +61,20 @@ impl Shared {
         health
     }
 
-    /// Has each tenant read its state anew where a lost batch left it in doubt.
-    fn refresh_tenants(self: &Arc<Self>) {
-        for addr in self.registry.all() {
-            let (reply, _answer) = crate::outcome::ReplyTo::new();
-            let command = crate::tenant::Command::Change(Box::new(|_| Ok(())));
-            // A full mailbox will do it with the next call.
-            addr.try_send(crate::tenant::Call { command, reply }).ok();
+    /// Has each tenant read its state anew that a lost batch left in doubt, so that readers see it.
+    fn settle_tenants(&self) {
+        for running in self.registry.all() {
+            if running.published.is_in_doubt() {
+                let (reply, _answer) = ReplyTo::new();
+                let command = Command::Change(Box::new(|_| Ok(())));
+                // A full mailbox holds a call that will do the same.
+                running.addr.try_send(Call { command, reply }).ok();
+            }
         }
     }
 
-    fn let_idle_go(&self) {
+    /// Has tenants leave memory that nobody has called for a while.
+    pub(crate) fn let_idle_go(&self) {
         for addr in self.registry.evict_idle(self.clock.now()) {
             // One that is gone already has told the registry.
             addr.try_send(Leave).ok();

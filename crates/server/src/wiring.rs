@@ -23,7 +23,10 @@ pub(crate) use sanntid_store::Config as StoreConfig;
 use sanntid_actors::Node;
 use sanntid_http::{AdminKey, Front, Server};
 
-/// How long the front door may take to answer what it has accepted.
+/// How long the front door may take to answer what it has accepted, whatever it was told: it can't
+/// be hurried any more once it stops.
+const FRONT_ANSWER_MAX: Duration = Duration::from_secs(4);
+/// How long the front door may take to end, with what it answers last.
 const FRONT_STOP_MAX: Duration = Duration::from_secs(5);
 /// How long the tenants may take to finish accepted writes.
 const NODE_STOP_MAX: Duration = Duration::from_secs(3);
@@ -70,11 +73,15 @@ impl Stack {
         key: &Secret,
         recorder: Recorder,
     ) -> io::Result<Server> {
+        let answer_max = config.http.shutdown_timeout.min(FRONT_ANSWER_MAX);
         let front = Front {
             tenants: self.node.clone(),
             keys: AdminKey::new(key.expose()),
             metrics: Arc::new(move || recorder.render()),
-            config: config.http.clone(),
+            config: HttpConfig {
+                shutdown_timeout: answer_max,
+                ..config.http.clone()
+            },
         };
         sanntid_http::serve(listener, front)
     }
@@ -89,9 +96,7 @@ impl Stack {
 
 /// Closes the front door: accepts nothing more and answers what was accepted.
 pub(crate) async fn stop_front(stopper: &sanntid_http::Stopper) {
-    if !within(FRONT_STOP_MAX, "the front door", stopper.stop(true)).await {
-        within(FRONT_STOP_MAX, "the front door", stopper.stop(false)).await;
-    }
+    within(FRONT_STOP_MAX, "the front door", stopper.stop(true)).await;
 }
 
 /// Reads a snapshot's manifest and finds its files, in `files` where that is given.

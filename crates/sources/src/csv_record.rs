@@ -72,9 +72,16 @@ impl Records {
         self.row
     }
 
-    /// Keeps no more than this many values of a record; the others are only counted.
-    pub(crate) fn keep(&mut self, columns: usize) {
-        self.record.ends_max = columns;
+    /// Reads the first record; of the others as many values are kept as it has, and the rest counted.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(crate) fn read_header(&mut self) -> Result<Option<&Record>, Error> {
+        if self.read()?.is_none() {
+            return Ok(None);
+        }
+        self.record.ends_max = self.record.count;
+        Ok(Some(&self.record))
     }
 
     /// Reads the next record; `None` at the end.
@@ -228,8 +235,8 @@ mod tests {
         let file = format!("a,b\nc{}\n", ",x".repeat(50_000));
         let input = Input::open(Box::new(Cursor::new(file)), false).expect("input");
         let mut records = Records::new(input);
-        let width = records.read().expect("header").expect("header").len();
-        records.keep(width);
+        let header = records.read_header().expect("header").expect("header");
+        assert_eq!(header.len(), 2);
         let record = records.read().expect("record").expect("record");
         assert_eq!((record.len(), record.ends.len()), (50_001, 2));
         assert_eq!((record.value(0), record.value(1)), (&b"c"[..], &b"x"[..]));

@@ -26,7 +26,7 @@ impl CsvRows {
     pub(crate) fn open(input: Input, schema: &EntitySchema) -> Result<Self, Error> {
         let mut columns = Columns::of(schema);
         let mut records = Records::new(input);
-        let Some(header) = records.read()? else {
+        let Some(header) = records.read_header()? else {
             return Err(bad_header("the file is empty"));
         };
         if header.misquoted().is_some() {
@@ -38,7 +38,6 @@ impl CsvRows {
             return Err(bad_header(reason));
         }
         let places = places(header, &mut columns)?;
-        records.keep(width);
         Ok(Self {
             records,
             columns,

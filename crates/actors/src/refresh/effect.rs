@@ -6,20 +6,15 @@ use sanntid_types::JobReport;
 
 use super::{
     run::{Failure, Run},
-    runner::Around,
-    switch::Switched,
+    switch::{Around, Switched},
 };
 
 /// Completes the report of a switch.
 pub(crate) fn count(run: &Run, switched: Switched) -> Result<JobReport, Failure> {
     let Switched { around, mut report } = switched;
     let view = TenantView::new(run.shared.kv.snapshot()?, run.state.incarnation);
-    let now = run.shared.clock.now();
-    if let Some(through) = around.after.cleared_through {
-        run.shared
-            .expiry
-            .note_cleared(run.state.incarnation, through, now);
-    }
+    let now = around.at;
+    run.shared.note_cleared(&around.after);
     let mut effect = OverlayEffect::default();
     for overlay in view.overlays() {
         effect += overlay_effect(&around.before, &around.after, &overlay?.1, now);

@@ -19,7 +19,7 @@ use super::{
     moves,
     profiles::{ProfileRows, previous_ids},
     rows::OtherRows,
-    run::{Failure, Rejections, Run},
+    run::{Failure, Run},
     timeline,
 };
 
@@ -33,6 +33,8 @@ pub(crate) struct Plan {
     /// Tables that the switch makes current.
     pub(crate) new_tables: Vec<TableId>,
     pub(crate) report: JobReport,
+    /// Whether it holds newer data, and not only another look at the same.
+    pub(crate) brings_data: bool,
 }
 
 /// Takes the rows of one entity.
@@ -77,7 +79,6 @@ pub(crate) fn new_tables(run: &Run, count: usize) -> Result<Vec<TableId>, Failur
 /// Loads an upload; without one, makes the timeline of the present rows anew.
 pub(crate) fn load(run: &Run, upload: Option<&UploadRecord>) -> Result<Plan, Failure> {
     let progress = &run.progress;
-    let mut rejections = Rejections::new(run);
     let mut loader = Loader::new(&*run.shared.kv, run.state.incarnation);
     let mut entities = run.state.entities.clone();
     let mut new = Vec::new();
@@ -103,7 +104,7 @@ pub(crate) fn load(run: &Run, upload: Option<&UploadRecord>) -> Result<Plan, Fai
                 table,
                 rows_read: 0,
             };
-            let loaded = entity.load(&mut loader, &mut rejections, &mut claims)?;
+            let loaded = entity.load(&mut loader, &mut claims)?;
             rows_read += entity.rows_read;
             entities.retain(|before| {
                 !before
@@ -138,11 +139,11 @@ pub(crate) fn load(run: &Run, upload: Option<&UploadRecord>) -> Result<Plan, Fai
     };
     progress.done(StageName::Merge);
 
-    let built = timeline::build(run, &mut loader, &entities, &mut rejections)?;
+    run.rejections.lock().ingestion_is_done();
+    let built = timeline::build(run, &mut loader, &run.state.activities, &entities)?;
     new.push(built.table);
     progress.begin(StageName::Search, None);
     progress.done(StageName::Search);
-    rejections.flush()?;
     loader.finish()?;
 
     let as_of = upload.map(|upload| upload.manifest.as_of);
@@ -151,7 +152,7 @@ pub(crate) fn load(run: &Run, upload: Option<&UploadRecord>) -> Result<Plan, Fai
         report: JobReport {
             as_of: as_of.unwrap_or(run.shared.clock.now()),
             rows_read,
-            rows_rejected: rejections.rejected,
+            rows_rejected: run.rejections.lock().rejected(),
             profiles: customer.map_or(0, |customer| customer.rows),
             activities: built.matched,
             activities_unmatched: built.unmatched,
@@ -167,9 +168,10 @@ pub(crate) fn load(run: &Run, upload: Option<&UploadRecord>) -> Result<Plan, Fai
             entities,
             timeline: Some(built.table),
             projected_with: built.projected_with,
-            simulated: false,
+            simulated: upload.is_none() && run.state.simulated,
         },
         new_tables: new,
+        brings_data: upload.is_some(),
     })
 }
 
@@ -186,7 +188,6 @@ impl Ingestion<'_> {
     fn load(
         &mut self,
         loader: &mut Loader<'_>,
-        rejections: &mut Rejections<'_>,
         claims: &mut Vec<Claim>,
     ) -> Result<EntityTable, Failure> {
         let kv = &*self.run.shared.kv;
@@ -214,7 +215,7 @@ impl Ingestion<'_> {
             )?;
             &mut others
         };
-        let rejected_before = rejections.rejected;
+        let rejected_before = self.run.rejections.lock().rejected();
         let mut parts: Vec<&PartRecord> = self
             .upload
             .parts
@@ -223,10 +224,11 @@ impl Ingestion<'_> {
             .collect();
         parts.sort_by_key(|part| part.number);
         for part in parts {
-            self.load_part(part, rows, loader, rejections)?;
+            self.load_part(part, rows, loader)?;
         }
         loader.flush()?;
-        self.check_rejected(rejections.rejected - rejected_before)?;
+        let rejected = self.run.rejections.lock().rejected() - rejected_before;
+        self.check_rejected(rejected)?;
         let (count, size) = rows.written();
         Ok(EntityTable {
             schema: Arc::clone(&self.schema),
@@ -242,7 +244,6 @@ impl Ingestion<'_> {
         part: &PartRecord,
         rows: &mut dyn TakeRows,
         loader: &mut Loader<'_>,
-        rejections: &mut Rejections<'_>,
     ) -> Result<(), Failure> {
         let shared = &self.run.shared;
         let path = shared.part_file(self.run.state.incarnation, self.upload.id, &part.file);
@@ -275,7 +276,7 @@ impl Ingestion<'_> {
                 }
             };
             if let Some(unusable) = unusable {
-                rejections.add(&RowRejection {
+                self.run.reject(RowRejection {
                     kind: RejectionKind::Rejected,
                     entity: self.schema.name.to_string(),
                     part: Some(part.number),
@@ -283,7 +284,7 @@ impl Ingestion<'_> {
                     key: unusable.key,
                     column: unusable.column,
                     reason: unusable.reason,
-                })?;
+                });
             }
             if together == ROWS_TOGETHER {
                 self.step(together, rows, loader)?;

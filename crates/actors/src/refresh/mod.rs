@@ -3,55 +3,57 @@
 //! One runs per instance at a time. A job is a durable record; what a crash interrupts is failed at
 //! the next start, what waits goes on waiting.
 
+mod cancel;
 mod effect;
+mod end;
 mod load;
 mod moves;
 mod profiles;
 mod progress;
+mod rejections;
 mod rows;
 mod run;
 mod runner;
+mod start;
 mod switch;
 mod timeline;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, VecDeque},
     sync::Arc,
 };
 
-use actix::{Actor, ArbiterHandle};
 use parking_lot::Mutex;
-use sanntid_engine::CallError;
-use sanntid_store::{
-    WriteBatch,
-    catalog::{self, TableState},
-};
+use sanntid_store::catalog;
 use sanntid_types::{Error, ErrorCode, Incarnation, InstanceId, Job, JobId, JobKind, JobStatus};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
-pub(crate) use self::progress::Progress;
-use self::{run::Run, runner::RefreshActor};
-use crate::{
-    node::Shared,
-    outcome::{call_error, refusal},
-    tenant::Change,
-    uploads::queued,
+pub(crate) use self::{
+    cancel::cancel,
+    start::{recover, start_waiting},
 };
+use self::{progress::Progress, runner::RefreshActor};
+use crate::{node::Shared, outcome::refusal, tenant::Change};
 
 /// The refreshes of a node.
 pub(crate) struct Refreshes {
     running_max: usize,
+    /// Held for a moment only: readers ask for progress.
     state: Mutex<State>,
+    /// Held while a waiting job is started or cancelled, commits included.
+    starting: Mutex<()>,
+    /// Wakes whoever starts jobs.
+    wake: Notify,
     /// Counts ended runs, to wait for.
-    ended: watch::Sender<u64>,
+    pub(crate) ended: watch::Sender<u64>,
+    /// Says to a run that could not store its end that it may try again.
+    again: watch::Sender<()>,
 }
 
-#[derive(Default)]
 struct State {
-    arbiter: Option<ArbiterHandle>,
     running: HashMap<InstanceId, Running>,
-    /// Instances that have jobs waiting.
-    waiting: HashSet<InstanceId>,
+    /// Instances that may have jobs waiting, each once; the first is served first.
+    waiting: VecDeque<InstanceId>,
     is_stopping: bool,
 }
 
@@ -61,42 +63,62 @@ struct Running {
 }
 
 impl Refreshes {
-    pub(crate) fn new(running_max: usize) -> Self {
+    /// Begins with the instances that have jobs waiting.
+    pub(crate) fn new(running_max: usize, waiting: VecDeque<InstanceId>) -> Self {
+        let wake = Notify::new();
+        wake.notify_one();
         Self {
             running_max,
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                running: HashMap::new(),
+                waiting,
+                is_stopping: false,
+            }),
+            starting: Mutex::new(()),
+            wake,
             ended: watch::channel(0).0,
+            again: watch::channel(()).0,
         }
     }
 
-    /// Names the thread on which refresh actors live.
-    pub(crate) fn attach(&self, arbiter: ArbiterHandle) {
-        self.state.lock().arbiter = Some(arbiter);
+    /// Notes that an instance may have a job waiting.
+    pub(crate) fn queue(&self, id: InstanceId) {
+        self.state.lock().wait(id);
+        self.wake.notify_one();
     }
 
-    /// Interrupts what runs and waits until it has ended.
-    pub(crate) async fn stop(&self) {
-        let mut ended = self.ended.subscribe();
-        {
-            let mut state = self.state.lock();
+    /// Has everything tried again that waits for the store.
+    pub(crate) fn try_again(&self) {
+        self.again.send_replace(());
+        self.wake.notify_one();
+    }
+
+    /// Interrupts what runs and waits until it has ended; nothing is started any more.
+    pub(crate) async fn stop(shared: &Arc<Shared>) {
+        let mut ended = shared.refreshes.ended.subscribe();
+        let marked = shared.aside(|shared| {
+            let _none_on_its_way = shared.refreshes.starting.lock();
+            let mut state = shared.refreshes.state.lock();
             state.is_stopping = true;
-            state
-                .running
-                .values()
-                .for_each(|running| running.progress.interrupt());
+            for running in state.running.values() {
+                running.progress.interrupt();
+            }
+            Ok(())
+        });
+        if marked.await.is_err() {
+            return;
         }
-        while !self.state.lock().running.is_empty() {
+        shared.refreshes.again.send_replace(());
+        while !shared.refreshes.state.lock().running.is_empty() {
             if ended.changed().await.is_err() {
                 return;
             }
         }
     }
 
-    /// Stops the run of an instance that is no more.
+    /// Stops the run of an instance whose life has ended.
     pub(crate) fn cancel_of(&self, id: InstanceId) {
-        let mut state = self.state.lock();
-        state.waiting.remove(&id);
-        if let Some(running) = state.running.get(&id) {
+        if let Some(running) = self.state.lock().running.get(&id) {
             running.progress.cancel();
         }
     }
@@ -107,9 +129,22 @@ impl Refreshes {
         running.map(|running| Arc::clone(&running.progress))
     }
 
+    fn is_stopping(&self) -> bool {
+        self.state.lock().is_stopping
+    }
+
     fn has_ended(&self, id: InstanceId) {
         self.state.lock().running.remove(&id);
         self.ended.send_modify(|count| *count += 1);
+        self.wake.notify_one();
+    }
+}
+
+impl State {
+    fn wait(&mut self, id: InstanceId) {
+        if !self.waiting.contains(&id) {
+            self.waiting.push_back(id);
+        }
     }
 }
 
@@ -152,7 +187,17 @@ pub(crate) fn new_job(
         );
         return Err(Error::new(ErrorCode::Overloaded, text).with_target("jobsQueued"));
     }
-    let mut job = queued(JobId(uuid::Uuid::now_v7()), kind, change.now);
+    let mut job = Job {
+        id: JobId(uuid::Uuid::now_v7()),
+        kind,
+        status: JobStatus::Queued,
+        submitted_at: change.now,
+        started_at: None,
+        ended_at: None,
+        stages: Vec::new(),
+        report: None,
+        error: None,
+    };
     if job.kind == JobKind::Sources {
         // Without a configured source there is nothing to read.
         job.status = JobStatus::Skipped;
@@ -160,202 +205,8 @@ pub(crate) fn new_job(
         job.ended_at = Some(change.now);
     }
     catalog::put_job(&mut change.batch, incarnation, &job);
+    change.has_new_job = true;
     Ok(job)
-}
-
-/// Fails what a crash interrupted and finds what waits; for the start of a node.
-pub(crate) fn recover(shared: &Shared) -> sanntid_store::Result<()> {
-    let snapshot = shared.kv.snapshot()?;
-    let now = shared.clock.now();
-    let mut batch = WriteBatch::new();
-    for (incarnation, id) in catalog::active_jobs(&*snapshot)? {
-        let state = catalog::tenant(&*snapshot, incarnation)?;
-        let job = catalog::job(&*snapshot, incarnation, id)?;
-        let (Some(state), Some(mut job)) = (state, job) else {
-            catalog::forget_active_job(&mut batch, incarnation, id);
-            continue;
-        };
-        if job.status == JobStatus::Queued {
-            shared.refreshes.state.lock().waiting.insert(state.instance);
-            continue;
-        }
-        tracing::warn!(instance_id = %state.instance, job_id = %id, "a refresh was interrupted");
-        runner::end_interrupted(&mut job, now);
-        catalog::put_job(&mut batch, incarnation, &job);
-        give_up_tables(&*snapshot, &mut batch, incarnation, id, now)?;
-    }
-    drop(snapshot);
-    if batch.is_empty() {
-        Ok(())
-    } else {
-        shared.kv.commit(batch)
-    }
-}
-
-/// Gives up the tables that a job was filling.
-fn give_up_tables(
-    snapshot: &dyn sanntid_store::Snapshot,
-    batch: &mut WriteBatch,
-    incarnation: Incarnation,
-    job: JobId,
-    now: sanntid_types::Instant,
-) -> sanntid_store::Result<()> {
-    for (table, state) in catalog::tables(snapshot, incarnation)? {
-        if state == TableState::Loading(job) {
-            catalog::give_up_table(batch, incarnation, table, now);
-        }
-    }
-    Ok(())
-}
-
-/// Notes that an instance has a job waiting, and starts what may run.
-pub(crate) async fn submit(shared: &Arc<Shared>, id: InstanceId) -> Result<(), CallError> {
-    let submitted = shared.aside(move |shared| {
-        shared.refreshes.state.lock().waiting.insert(id);
-        pump(shared);
-        Ok(())
-    });
-    submitted.await
-}
-
-/// Starts jobs while there is room.
-pub(crate) fn pump(shared: &Arc<Shared>) {
-    while start_one(shared) {}
-}
-
-fn start_one(shared: &Arc<Shared>) -> bool {
-    let mut state = shared.refreshes.state.lock();
-    if state.is_stopping || state.running.len() >= shared.refreshes.running_max {
-        return false;
-    }
-    let Some(arbiter) = state.arbiter.clone() else {
-        return false;
-    };
-    let ready = state
-        .waiting
-        .iter()
-        .find(|id| !state.running.contains_key(id))
-        .copied();
-    let Some(id) = ready else { return false };
-    let run = match begin(shared, id) {
-        Ok(Some(run)) => run,
-        Ok(None) => {
-            state.waiting.remove(&id);
-            return true;
-        }
-        Err(error) => {
-            tracing::warn!(instance_id = %id, %error, "a refresh can't be started yet");
-            return false;
-        }
-    };
-    let progress = Arc::clone(&run.progress);
-    state.running.insert(
-        id,
-        Running {
-            job: run.job,
-            progress,
-        },
-    );
-    drop(state);
-    let shared = Arc::clone(shared);
-    arbiter.spawn_fn(move || {
-        RefreshActor::new(shared, run).start();
-    })
-}
-
-/// Marks the oldest waiting job of an instance as running; `None` where none waits.
-fn begin(shared: &Arc<Shared>, id: InstanceId) -> sanntid_store::Result<Option<Run>> {
-    let snapshot = shared.kv.snapshot()?;
-    let Some(record) = catalog::instance(&*snapshot, id)? else {
-        return Ok(None);
-    };
-    let incarnation = record.incarnation;
-    let Some(state) = catalog::tenant(&*snapshot, incarnation)? else {
-        return Ok(None);
-    };
-    let mut found = None;
-    for job in catalog::active_jobs_of(&*snapshot, incarnation)? {
-        let job = catalog::job(&*snapshot, incarnation, job)?;
-        found = job.filter(|job| job.status == JobStatus::Queued);
-        if found.is_some() {
-            break;
-        }
-    }
-    drop(snapshot);
-    let Some(mut job) = found else {
-        return Ok(None);
-    };
-    let now = shared.clock.now();
-    job.status = JobStatus::Running;
-    job.started_at = Some(now);
-    let mut batch = WriteBatch::new();
-    catalog::put_job(&mut batch, incarnation, &job);
-    shared.kv.commit(batch)?;
-    let deadline = now.plus(shared.config.refresh_time_max);
-    Ok(Some(Run {
-        shared: Arc::clone(shared),
-        instance: id,
-        job: job.id,
-        state: Arc::new(state),
-        progress: Progress::new(Arc::clone(&shared.clock), deadline),
-    }))
-}
-
-/// Cancels a job: one that waits ends at once, one that runs as soon as it notices.
-pub(crate) async fn cancel(
-    shared: &Arc<Shared>,
-    id: InstanceId,
-    job: JobId,
-) -> Result<Job, CallError> {
-    let mut ended = shared.refreshes.ended.subscribe();
-    let record = shared.record_of(id)?;
-    let found = find_job(shared, record.incarnation, job)?;
-    if found.status == JobStatus::Queued {
-        // The lock keeps the job from being started meanwhile.
-        let on_lock = Arc::clone(shared);
-        let aborted = shared
-            .aside(move |_| abort_waiting(&on_lock, record.incarnation, job))
-            .await?;
-        if let Some(aborted) = aborted {
-            return Ok(aborted);
-        }
-    }
-    if let Some(progress) = shared.refreshes.progress(id, job) {
-        progress.cancel();
-        while shared.refreshes.progress(id, job).is_some() {
-            if ended.changed().await.is_err() {
-                break;
-            }
-        }
-    }
-    let found = find_job(shared, record.incarnation, job)?;
-    Ok(shown(shared, id, found))
-}
-
-fn abort_waiting(
-    shared: &Shared,
-    incarnation: Incarnation,
-    id: JobId,
-) -> Result<Option<Job>, CallError> {
-    let _not_started_meanwhile = shared.refreshes.state.lock();
-    let mut job = find_job(shared, incarnation, id)?;
-    if job.status != JobStatus::Queued {
-        return Ok(None);
-    }
-    let now = shared.clock.now();
-    job.status = JobStatus::Aborted;
-    job.ended_at = Some(now);
-    job.error = Some(Error::new(
-        ErrorCode::Cancelled,
-        "the job was cancelled before it ran",
-    ));
-    let mut batch = WriteBatch::new();
-    catalog::put_job(&mut batch, incarnation, &job);
-    shared
-        .kv
-        .commit(batch)
-        .map_err(|error| call_error(&error))?;
-    Ok(Some(job))
 }
 
 /// Finds a job.

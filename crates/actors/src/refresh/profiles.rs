@@ -107,7 +107,7 @@ pub(crate) struct ProfileRows<'a> {
     view: StoreView,
     /// What was written since `view` was taken.
     ids: std::collections::HashSet<ProfileId>,
-    keys: HashMap<(usize, String), ProfileId>,
+    keys: HashMap<(String, String), ProfileId>,
     rows: u64,
     bytes: u64,
 }
@@ -155,13 +155,8 @@ impl<'a> ProfileRows<'a> {
     }
 
     /// The profile that holds a key already.
-    fn holder(
-        &self,
-        alternate: usize,
-        entity: &str,
-        key: &str,
-    ) -> Result<Option<ProfileId>, Failure> {
-        match self.keys.get(&(alternate, key.to_owned())) {
+    fn holder(&self, entity: &str, key: &str) -> Result<Option<ProfileId>, Failure> {
+        match self.keys.get(&(entity.to_owned(), key.to_owned())) {
             Some(holder) => Ok(Some(holder.clone())),
             None => Ok(self.view.resolve_key(self.table, entity, key)?),
         }
@@ -189,22 +184,22 @@ impl TakeRows for ProfileRows<'_> {
             );
         }
         let mut keys = Vec::new();
-        for (index, (at, entity, column)) in self.alternate.iter().enumerate() {
+        for (at, entity, column) in &self.alternate {
             for key in key_members(row.get(*at)) {
-                match self.holder(index, entity, &key)? {
+                match self.holder(entity, &key)? {
                     Some(holder) if holder != id => {
                         let reason =
                             format!("another profile, {holder}, has the key {key:?} of {entity}");
                         return unusable(column, reason);
                     }
-                    _ => keys.push((index, entity.clone(), key)),
+                    _ => keys.push((entity.clone(), key)),
                 }
             }
         }
         loader.profile(self.table, &id, row)?;
-        for (index, entity, key) in keys {
+        for (entity, key) in keys {
             loader.key_of(self.table, &entity, &key, &id)?;
-            self.keys.insert((index, key), id.clone());
+            self.keys.insert((entity, key), id.clone());
         }
         self.previous.note(&id, row)?;
         self.rows += 1;
@@ -215,6 +210,8 @@ impl TakeRows for ProfileRows<'_> {
 
     fn refresh(&mut self) -> Result<(), Failure> {
         self.view = TenantView::new(self.kv.snapshot()?, self.incarnation);
+        // Taken anew when it is needed: a snapshot must not be held for long.
+        self.previous.current = None;
         self.ids.clear();
         self.keys.clear();
         Ok(())

@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sanntid_engine::TenantState;
-use sanntid_store::{WriteBatch, catalog};
-use sanntid_types::{Error, ErrorCode, InstanceId, JobId, JobStatus, RejectionKind, RowRejection};
+use sanntid_types::{
+    Error, ErrorCode, InstanceId, Job, JobId, JobKind, JobStatus, Retry, RowRejection,
+};
 
-use super::progress::{Progress, Stop};
+use super::{
+    progress::{Progress, Stop},
+    rejections::Rejections,
+};
 use crate::{node::Shared, outcome::refusal};
 
 /// Why a refresh did not come to its switch.
@@ -23,6 +28,14 @@ impl Failure {
             Self::Stopped(Stop::Cancelled) => JobStatus::Aborted,
             Self::Stopped(Stop::TimedOut) => JobStatus::TimedOut,
             Self::Stopped(Stop::Interrupted) | Self::Failed(_) => JobStatus::Failed,
+        }
+    }
+
+    /// Whether the same may succeed later.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Stopped(_) => false,
+            Self::Failed(error) => error.code.retry() == Retry::Later,
         }
     }
 
@@ -81,55 +94,34 @@ pub(crate) struct Run {
     pub(crate) shared: Arc<Shared>,
     pub(crate) instance: InstanceId,
     pub(crate) job: JobId,
+    pub(crate) kind: JobKind,
     /// As it was when the run began; only jobs change its entities.
     pub(crate) state: Arc<TenantState>,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) rejections: Mutex<Rejections>,
 }
 
-/// Rows that could not be used: all counted, the first ones kept for reading.
-pub(crate) struct Rejections<'a> {
-    run: &'a Run,
-    kept: u64,
-    batch: WriteBatch,
-    pub(crate) rejected: u64,
-    pub(crate) unmatched: u64,
-}
-
-impl<'a> Rejections<'a> {
-    pub(crate) fn new(run: &'a Run) -> Self {
+impl Run {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        job: &Job,
+        state: Arc<TenantState>,
+        progress: Arc<Progress>,
+    ) -> Self {
         Self {
-            run,
-            kept: 0,
-            batch: WriteBatch::new(),
-            rejected: 0,
-            unmatched: 0,
+            shared,
+            instance: state.instance,
+            job: job.id,
+            kind: job.kind.clone(),
+            state,
+            progress,
+            rejections: Mutex::default(),
         }
     }
 
-    /// Notes one row.
-    pub(crate) fn add(&mut self, rejection: &RowRejection) -> Result<(), Failure> {
-        match rejection.kind {
-            RejectionKind::Rejected => self.rejected += 1,
-            RejectionKind::Unmatched => self.unmatched += 1,
-        }
-        if self.kept < self.run.shared.config.rejections_kept_max {
-            let (incarnation, job) = (self.run.state.incarnation, self.run.job);
-            catalog::put_rejection(&mut self.batch, incarnation, job, self.kept, rejection);
-            self.kept += 1;
-        }
-        if self.batch.len() >= 1000 {
-            self.flush()
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Stores what was noted; it becomes durable with the next commit.
-    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
-        let batch = std::mem::take(&mut self.batch);
-        if !batch.is_empty() {
-            self.run.shared.kv.load(batch)?;
-        }
-        Ok(())
+    /// Notes a row that can't be used.
+    pub(crate) fn reject(&self, rejection: RowRejection) {
+        let kept_max = self.shared.config.rejections_kept_max;
+        self.rejections.lock().add(rejection, kept_max);
     }
 }

@@ -9,18 +9,19 @@ use actix::{
     Actor, ActorContext, AsyncContext, Context,
     fut::{ActorFutureExt, wrap_future},
 };
-use sanntid_engine::{CallError, TenantState};
-use sanntid_store::{WriteBatch, catalog};
-use sanntid_types::{Error, ErrorCode, Instant, Job, JobKind, JobReport, JobStatus, StageName};
+use sanntid_engine::CallError;
+use sanntid_store::{Loader, catalog};
+use sanntid_types::{Error, ErrorCode, InstanceId, JobKind, JobReport, Retry, StageName};
 
 use super::{
     effect,
+    end::{self, Outcome},
     load::{self, Plan},
-    run::{Failure, Rejections, Run, interrupted},
+    run::{Failure, Run},
     switch::{self, Switched},
     timeline,
 };
-use crate::node::Shared;
+use crate::{node::Shared, tenant::Change};
 
 /// How often the activity stage runs again because its configuration changed meanwhile.
 const REPROJECTIONS_MAX: u32 = 3;
@@ -35,13 +36,12 @@ pub(crate) struct RefreshActor {
 
 struct Place {
     shared: Arc<Shared>,
-    instance: sanntid_types::InstanceId,
+    instance: InstanceId,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.shared.refreshes.has_ended(self.instance);
-        super::pump(&self.shared);
     }
 }
 
@@ -73,47 +73,70 @@ impl Actor for RefreshActor {
 
 /// Runs a refresh to its end and writes how it ended.
 async fn refresh(shared: Arc<Shared>, run: Arc<Run>) {
-    let instance = run.instance;
-    tracing::info!(instance_id = %instance, job_id = %run.job, "a refresh begins");
-    let outcome = to_switch(&shared, &run).await;
-    let report = match outcome {
-        Ok(switched) => {
-            let counting = Arc::clone(&run);
-            let counted = aside(move || effect::count(&counting, switched)).await;
-            run.progress.done(StageName::ProfileStore);
-            counted
-        }
+    tracing::info!(instance_id = %run.instance, job_id = %run.job, "a refresh begins");
+    let switched = to_switch(&shared, &run).await;
+    let report = match switched {
+        Ok(switched) => count(&run, switched).await,
         Err(failure) => {
             run.progress.fail(failure.status());
             Err(failure)
         }
     };
-    let ending = Arc::clone(&run);
-    let ended = aside(move || end(&ending, report)).await;
-    if let Err(failure) = ended {
-        // The record still says that it runs; the next start of the server will find it so.
-        tracing::error!(instance_id = %instance, ?failure, "the end of a refresh can't be stored");
+    let outcome = Outcome::of(report);
+    let mut again = shared.refreshes.again.subscribe();
+    loop {
+        let (ending, outcome) = (Arc::clone(&run), outcome.clone());
+        let ended = aside(move || end::write(&ending, outcome)).await;
+        let Err(failure) = ended else { return };
+        tracing::warn!(instance_id = %run.instance, ?failure, "the end of a refresh can't be stored");
+        // Whoever starts the instance's next job, or the next start, finds it interrupted.
+        if !failure.may_pass() || shared.refreshes.is_stopping() || again.changed().await.is_err() {
+            return;
+        }
     }
+}
+
+/// Counts what a switch did; what it did stays done, whether or not that can be counted.
+async fn count(run: &Arc<Run>, switched: Switched) -> Result<JobReport, Failure> {
+    let counting = Arc::clone(run);
+    let counted = aside(move || effect::count(&counting, switched)).await;
+    run.progress.done(StageName::ProfileStore);
+    counted
 }
 
 async fn to_switch(shared: &Arc<Shared>, run: &Arc<Run>) -> Result<Switched, Failure> {
     let loading = Arc::clone(run);
-    let mut plan = aside(move || load_upload(&loading)).await?;
+    let mut plan = Arc::new(aside(move || load_upload(&loading)).await?);
     run.progress.begin(StageName::ProfileStore, None);
     for _ in 0..=REPROJECTIONS_MAX {
+        let (job, new) = (run.job, Arc::clone(&plan));
+        let decide = move |change: &mut Change<'_>| switch::decide(change, job, &new);
+        if let Some(switched) = ask(shared, run, decide).await? {
+            return Ok(switched);
+        }
+        plan = Arc::new(project_again(shared, run, &plan).await?);
+    }
+    let text = "the activity configuration kept changing; nothing was changed";
+    Err(Error::new(ErrorCode::Interrupted, text).into())
+}
+
+/// Has the tenant decide. Where it can't at present, it is asked again at each round of upkeep:
+/// what took hours to load must not be lost to a tenant that is just restarted.
+async fn ask<T: Send + 'static>(
+    shared: &Arc<Shared>,
+    run: &Run,
+    decide: impl Fn(&mut Change<'_>) -> Result<T, Error> + Clone + Send + 'static,
+) -> Result<T, Failure> {
+    let mut again = shared.refreshes.again.subscribe();
+    loop {
         run.progress.check()?;
-        let (job, new) = (run.job, Arc::new(plan));
-        let to_commit = Arc::clone(&new);
-        let switched = shared
-            .change(run.instance, move |change| {
-                switch::decide(change, job, &to_commit)
-            })
-            .await;
-        match switched {
-            Ok(Some(switched)) => return Ok(switched),
-            Ok(None) => {
-                plan = Arc::try_unwrap(new).unwrap_or_else(|shared| (*shared).clone());
-                plan = project_again(shared, run, plan).await?;
+        match shared.change(run.instance, decide.clone()).await {
+            Ok(answer) => return Ok(answer),
+            Err(CallError::Refused(error)) if error.code.retry() == Retry::Later => {
+                tracing::debug!(instance_id = %run.instance, %error, "a refresh waits");
+                if again.changed().await.is_err() {
+                    return Err(error.into());
+                }
             }
             Err(CallError::Refused(error)) => return Err(error.into()),
             Err(CallError::Unknown) => {
@@ -123,26 +146,21 @@ async fn to_switch(shared: &Arc<Shared>, run: &Arc<Run>) -> Result<Switched, Fai
             }
         }
     }
-    let text = "the activity configuration kept changing; nothing was changed";
-    Err(Error::new(ErrorCode::Interrupted, text).into())
 }
 
 fn load_upload(run: &Run) -> Result<Plan, Failure> {
-    let snapshot = run.shared.kv.snapshot()?;
-    let incarnation = run.state.incarnation;
-    let job = catalog::job(&*snapshot, incarnation, run.job)?;
-    let upload = match job.map(|job| job.kind) {
-        Some(JobKind::Upload(upload)) => {
-            let record = catalog::upload(&*snapshot, incarnation, upload)?;
+    let upload = match run.kind {
+        JobKind::Upload(upload) => {
+            let snapshot = run.shared.kv.snapshot()?;
+            let record = catalog::upload(&*snapshot, run.state.incarnation, upload)?;
             let lost = || Error::new(ErrorCode::SnapshotNotFound, "the upload is gone");
             Some(record.ok_or_else(lost)?)
         }
-        Some(JobKind::Reproject) => None,
-        Some(JobKind::Sources) | None => {
-            return Err(Error::new(ErrorCode::JobNotFound, "the job is gone").into());
+        JobKind::Reproject => None,
+        JobKind::Sources => {
+            return Err(Error::new(ErrorCode::NotServed, "no source is configured").into());
         }
     };
-    drop(snapshot);
     let now = run.shared.clock.now();
     if let Some(upload) = &upload {
         run.state.check_as_of(upload.manifest.as_of, now)?;
@@ -151,22 +169,21 @@ fn load_upload(run: &Run) -> Result<Plan, Failure> {
 }
 
 /// Makes the timeline of a loaded generation anew, with the configuration as it is now.
-async fn project_again(shared: &Arc<Shared>, run: &Arc<Run>, plan: Plan) -> Result<Plan, Failure> {
-    let state = shared.tenant(run.instance).await?.published.state();
-    let (shared, run) = (Arc::clone(shared), Arc::clone(run));
+async fn project_again(shared: &Arc<Shared>, run: &Arc<Run>, plan: &Plan) -> Result<Plan, Failure> {
+    let look = |change: &mut Change<'_>| {
+        let state = &change.state;
+        Ok((state.incarnation, state.activities.clone()))
+    };
+    let (incarnation, configs) = ask(shared, run, look).await?;
+    let mut plan = plan.clone();
+    let run = Arc::clone(run);
     aside(move || {
-        let again = Run {
-            shared: Arc::clone(&shared),
-            instance: run.instance,
-            job: run.job,
-            state,
-            progress: Arc::clone(&run.progress),
-        };
-        let mut plan = plan;
-        let mut loader = sanntid_store::Loader::new(&*shared.kv, again.state.incarnation);
-        let mut rejections = Rejections::new(&again);
-        let built = timeline::build(&again, &mut loader, &plan.switch.entities, &mut rejections)?;
-        rejections.flush()?;
+        if incarnation != run.state.incarnation {
+            return Err(switch::was_reset().into());
+        }
+        run.rejections.lock().forget_activities();
+        let mut loader = Loader::new(&*run.shared.kv, incarnation);
+        let built = timeline::build(&run, &mut loader, &configs, &plan.switch.entities)?;
         loader.finish()?;
         if let Some(before) = plan.switch.timeline.replace(built.table) {
             plan.new_tables.retain(|table| *table != before);
@@ -175,71 +192,10 @@ async fn project_again(shared: &Arc<Shared>, run: &Arc<Run>, plan: Plan) -> Resu
         plan.switch.projected_with = built.projected_with;
         plan.report.activities = built.matched;
         plan.report.activities_unmatched = built.unmatched;
+        plan.report.rows_rejected = run.rejections.lock().rejected();
         Ok(plan)
     })
     .await
-}
-
-/// Writes how a job ended, and gives up what it loaded where nobody will use it.
-fn end(run: &Run, report: Result<JobReport, Failure>) -> Result<(), Failure> {
-    let kv = &*run.shared.kv;
-    let incarnation = run.state.incarnation;
-    let snapshot = kv.snapshot()?;
-    let Some(mut job) = catalog::job(&*snapshot, incarnation, run.job)? else {
-        return Ok(());
-    };
-    let is_ours = catalog::instance(&*snapshot, run.instance)?
-        .is_some_and(|record| record.incarnation == incarnation);
-    if !is_ours {
-        // The instance was deleted or reset meanwhile; its jobs went with it.
-        return Ok(());
-    }
-    let now = run.shared.clock.now();
-    let mut batch = WriteBatch::new();
-    job.stages = run.progress.stages();
-    job.ended_at = Some(now);
-    match report {
-        Ok(report) => {
-            job.status = JobStatus::Successful;
-            job.report = Some(report);
-        }
-        Err(failure) if job.report.is_some() => {
-            tracing::warn!(
-                ?failure,
-                "a refresh has switched, but its effect was not counted"
-            );
-            end_interrupted(&mut job, now);
-        }
-        Err(failure) => {
-            job.status = failure.status();
-            job.error = Some(failure.into_error());
-        }
-    }
-    // Tables that the switch has made current are not among these.
-    super::give_up_tables(&*snapshot, &mut batch, incarnation, run.job, now)?;
-    drop(snapshot);
-    catalog::put_job(&mut batch, incarnation, &job);
-    kv.commit(batch)?;
-    if let JobKind::Upload(upload) = job.kind {
-        run.shared.remove_files(incarnation, upload);
-    }
-    tracing::info!(
-        instance_id = %run.instance, job_id = %run.job, status = ?job.status, "a refresh has ended"
-    );
-    Ok(())
-}
-
-/// Ends a job that nobody runs any more. One that has switched was successful all the same.
-pub(crate) fn end_interrupted(job: &mut Job, now: Instant) {
-    job.ended_at = Some(now);
-    if job.report.is_some() {
-        let text = "interrupted after the switch: the effect on real-time data was not counted";
-        job.status = JobStatus::Successful;
-        job.error = Some(Error::new(ErrorCode::Interrupted, text));
-    } else {
-        job.status = JobStatus::Failed;
-        job.error = Some(interrupted());
-    }
 }
 
 /// Runs blocking work aside; a panic there fails the refresh and nothing else.
@@ -254,10 +210,4 @@ async fn aside<T: Send + 'static>(
             Err(Error::new(ErrorCode::Internal, text).into())
         }
     }
-}
-
-/// The state of a tenant around its switch.
-pub(crate) struct Around {
-    pub(crate) before: TenantState,
-    pub(crate) after: TenantState,
 }

@@ -1,10 +1,18 @@
 //! Owns the switch: the one durable step that makes a loaded generation current (rules 6.2).
 
+use sanntid_engine::TenantState;
 use sanntid_store::{WriteBatch, catalog};
-use sanntid_types::{Error, ErrorCode, JobId, JobReport};
+use sanntid_types::{Error, ErrorCode, Instant, JobId, JobReport};
 
-use super::{load::Plan, runner::Around};
+use super::load::Plan;
 use crate::{outcome::refusal, tenant::Change};
+
+/// The state of a tenant around its switch.
+pub(crate) struct Around {
+    pub(crate) before: TenantState,
+    pub(crate) after: TenantState,
+    pub(crate) at: Instant,
+}
 
 /// A switch that was decided; it is committed with the change that it belongs to.
 pub(crate) struct Switched {
@@ -20,14 +28,13 @@ pub(crate) fn decide(
 ) -> Result<Option<Switched>, Error> {
     let incarnation = change.state.incarnation;
     let found = catalog::job(change.snapshot, incarnation, job).map_err(|error| refusal(&error))?;
-    let Some(mut job) = found else {
-        let text = "the instance was reset meanwhile; nothing was changed";
-        return Err(Error::new(ErrorCode::JobNotFound, text));
-    };
+    let mut job = found.ok_or_else(was_reset)?;
     if !same_projection(change, plan) {
         return Ok(None);
     }
-    change.state.check_as_of(plan.report.as_of, change.now)?;
+    if plan.brings_data {
+        change.state.check_as_of(plan.report.as_of, change.now)?;
+    }
     let before = change.state.clone();
     change.state.switch(plan.switch.clone());
     let mut report = plan.report.clone();
@@ -38,8 +45,15 @@ pub(crate) fn decide(
     let around = Around {
         before,
         after: change.state.clone(),
+        at: change.now,
     };
     Ok(Some(Switched { around, report }))
+}
+
+/// Says that the life in which a refresh ran has ended.
+pub(crate) fn was_reset() -> Error {
+    let text = "the instance was reset meanwhile; nothing was changed";
+    Error::new(ErrorCode::JobNotFound, text)
 }
 
 /// Whether the present configuration projects rows as the plan's did.
@@ -52,12 +66,7 @@ fn same_projection(change: &Change<'_>, plan: &Plan) -> bool {
     !sanntid_engine::needs_reprojection(&as_planned, &change.state.activities)
 }
 
-fn mark_tables(
-    batch: &mut WriteBatch,
-    before: &sanntid_engine::TenantState,
-    plan: &Plan,
-    now: sanntid_types::Instant,
-) {
+fn mark_tables(batch: &mut WriteBatch, before: &TenantState, plan: &Plan, now: Instant) {
     let incarnation = before.incarnation;
     for table in &plan.new_tables {
         catalog::put_table(batch, incarnation, *table, catalog::TableState::Live);

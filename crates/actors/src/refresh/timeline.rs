@@ -6,7 +6,7 @@ use sanntid_types::{ActivityConfig, CUSTOMER, RejectionKind, RowRejection, Stage
 
 use super::{
     load::new_tables,
-    run::{Failure, Rejections, Run},
+    run::{Failure, Run},
 };
 
 /// Rows between two looks at the wish to stop.
@@ -20,18 +20,17 @@ pub(crate) struct Built {
     pub(crate) unmatched: u64,
 }
 
-/// Makes the timeline of all rows, with the configuration as it is now.
+/// Makes the timeline of all rows, with the configuration `configs`.
 pub(crate) fn build(
     run: &Run,
     loader: &mut Loader<'_>,
+    configs: &[ActivityConfig],
     entities: &[EntityTable],
-    rejections: &mut Rejections<'_>,
 ) -> Result<Built, Failure> {
     let table = new_tables(run, 1)?.into_iter().next();
     let table = table.ok_or_else(|| {
         sanntid_types::Error::new(sanntid_types::ErrorCode::Internal, "no table could be made")
     })?;
-    let configs = run.state.activities.clone();
     loader.flush()?;
     let view = TenantView::new(run.shared.kv.snapshot()?, run.state.incarnation);
     let customers = entities
@@ -50,7 +49,7 @@ pub(crate) fn build(
     run.progress.begin(StageName::Activity, Some(total));
     let mut built = Built {
         table,
-        projected_with: configs.clone(),
+        projected_with: configs.to_vec(),
         matched: 0,
         unmatched: 0,
     };
@@ -78,7 +77,9 @@ pub(crate) fn build(
                 }
                 Err(error) => Some(unprojectable(config, &error)),
             };
-            rejection.map_or(Ok(()), |rejection| rejections.add(&rejection))?;
+            rejection
+                .into_iter()
+                .for_each(|rejection| run.reject(rejection));
             together += 1;
             if together == ROWS_TOGETHER {
                 run.progress.rows(StageName::Activity, together);

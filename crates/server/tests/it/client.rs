@@ -2,37 +2,54 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::thread::JoinHandle;
 
 use sanntid_server::{Client, Instance, Interrupt, Part, PartKind, Secret, Silent, push};
 
-/// Answers one connection after the other with the given texts; gives the requests that came.
-fn canned(answers: Vec<String>) -> (String, JoinHandle<Vec<String>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let thread = std::thread::spawn(move || {
-        let answer_next = |answer: String| {
+/// Answers one connection after the other with written-down texts.
+struct Canned {
+    url: String,
+    thread: JoinHandle<Vec<String>>,
+}
+
+impl Canned {
+    fn serve(answers: Vec<String>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let next = move |answer: String| {
             let (mut stream, _) = listener.accept().unwrap();
             let mut reader = BufReader::new(stream.try_clone().unwrap());
             let mut request = String::new();
             while !request.ends_with("\r\n\r\n") {
-                assert_ne!(reader.read_line(&mut request).unwrap(), 0, "{request}");
+                if reader.read_line(&mut request).unwrap() == 0 {
+                    return None;
+                }
             }
             let lower = request.to_lowercase();
             let length = lower
                 .lines()
                 .find_map(|line| line.strip_prefix("content-length: "));
-            let length: usize = length.map_or(0, |text| text.parse().unwrap());
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            request.push_str(std::str::from_utf8(&body).unwrap());
-            stream.write_all(answer.as_bytes()).unwrap();
-            request
+            let mut body = reader.take(length.map_or(0, |text| text.parse().unwrap()));
+            body.read_to_string(&mut request).unwrap();
+            // A client that has given up reads no answer.
+            if body.limit() == 0 {
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+            Some(request)
         };
-        answers.into_iter().map(answer_next).collect()
-    });
-    (url, thread)
+        let thread = std::thread::spawn(move || answers.into_iter().map_while(next).collect());
+        Self { url, thread }
+    }
+
+    /// The requests that came; answers that nobody has asked for are given up.
+    fn requests(self) -> Vec<String> {
+        // Refused where all answers were given; else the connection that says nothing ends it.
+        drop(TcpStream::connect(
+            self.url.strip_prefix("http://").unwrap(),
+        ));
+        self.thread.join().unwrap()
+    }
 }
 
 fn answer(head: &str, body: &str) -> String {
@@ -52,10 +69,10 @@ fn client(url: &str) -> Client {
 
 #[test]
 fn what_the_server_has_no_room_for_is_tried_again_but_not_for_ever() {
-    let (url, server) = canned(vec![busy(), busy(), answer("200 OK", "[1]")]);
-    let client_of = client(&url);
+    let server = Canned::serve(vec![busy(), busy(), answer("200 OK", "[1]")]);
+    let client_of = client(&server.url);
     assert_eq!(client_of.get("/instances").unwrap(), serde_json::json!([1]));
-    let requests = server.join().unwrap();
+    let requests = server.requests();
     assert_eq!(requests.len(), 3);
     for request in requests {
         assert!(
@@ -69,10 +86,10 @@ fn what_the_server_has_no_room_for_is_tried_again_but_not_for_ever() {
         );
     }
 
-    let (url, server) = canned((0..6).map(|_| busy()).collect());
-    let error = client(&url).get("/instances").unwrap_err();
+    let server = Canned::serve((0..6).map(|_| busy()).collect());
+    let error = client(&server.url).get("/instances").unwrap_err();
     assert_eq!(error.to_string(), "too much (503 overloaded)");
-    assert_eq!(server.join().unwrap().len(), 6);
+    assert_eq!(server.requests().len(), 6);
 }
 
 #[test]
@@ -80,30 +97,30 @@ fn other_refusals_are_not_tried_again() {
     for (status, head) in [(400, "400 Bad Request"), (500, "500 Internal Server Error")] {
         let body = r#"{"errorCode": "internal", "message": "no", "details":
             [{"errorCode": "x", "target": "City", "message": "is wrong"}]}"#;
-        let (url, server) = canned(vec![answer(head, body)]);
-        let error = client(&url).get("/x").unwrap_err();
+        let server = Canned::serve(vec![answer(head, body)]);
+        let error = client(&server.url).get("/x").unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("no ({status} internal)\n  City: is wrong")
         );
-        assert_eq!(server.join().unwrap().len(), 1);
+        assert_eq!(server.requests().len(), 1);
     }
 }
 
 #[test]
 fn a_connection_without_an_answer_and_an_answer_of_somebody_else_are_told_apart() {
-    let (url, server) = canned(vec![String::new()]);
-    let error = client(&url).get("/x").unwrap_err().to_string();
+    let server = Canned::serve(vec![String::new()]);
+    let error = client(&server.url).get("/x").unwrap_err().to_string();
     assert!(
         error.contains("gave no answer") && error.contains("again is safe"),
         "{error}"
     );
-    server.join().unwrap();
+    server.requests();
 
-    let (url, server) = canned(vec![answer("502 Bad Gateway", "<html>proxy</html>")]);
-    let error = client(&url).get("/x").unwrap_err().to_string();
+    let server = Canned::serve(vec![answer("502 Bad Gateway", "<html>proxy</html>")]);
+    let error = client(&server.url).get("/x").unwrap_err().to_string();
     assert!(error.contains("status 502: <html>proxy</html>"), "{error}");
-    server.join().unwrap();
+    server.requests();
 }
 
 #[test]
@@ -132,9 +149,11 @@ fn addresses_are_taken_with_and_without_their_prefix() {
         ("/v1", "/v1/x"),
         ("/ci/api/", "/ci/api/x"),
     ] {
-        let (url, server) = canned(vec![answer("200 OK", "1")]);
-        client(&format!("{url}{suffix}")).get("/x").unwrap();
-        let request = server.join().unwrap().remove(0);
+        let server = Canned::serve(vec![answer("200 OK", "1")]);
+        client(&format!("{}{suffix}", server.url))
+            .get("/x")
+            .unwrap();
+        let request = server.requests().remove(0);
         assert!(
             request.starts_with(&format!("GET {path} HTTP/1.1")),
             "{request}"
@@ -158,14 +177,14 @@ fn a_failed_upload_is_thrown_away_and_parts_tell_their_length_and_kind() {
         bytes: 5,
     };
     let refused = answer("400 Bad Request", r#"{"errorCode": "x", "message": "no"}"#);
-    let (url, server) = canned(vec![
+    let server = Canned::serve(vec![
         answer("201 Created", r#"{"snapshotId": "s1", "state": "open"}"#),
         busy(),
         answer("204 No Content", ""),
         refused,
         answer("204 No Content", ""),
     ]);
-    let instance = Instance::new(&client(&url), "i1");
+    let instance = Instance::new(&client(&server.url), "i1");
     let manifest = serde_json::from_str(
         r#"{"asOf": "2026-01-01T00:00:00Z", "entities":
             [{"name": "Customer", "entityType": "profile", "files": ["Customer.csv.gz"]}]}"#,
@@ -178,7 +197,7 @@ fn a_failed_upload_is_thrown_away_and_parts_tell_their_length_and_kind() {
             .to_string(),
         "no (400 x)"
     );
-    let requests = server.join().unwrap();
+    let requests = server.requests();
     let heads: Vec<&str> = requests.iter().map(|r| r.lines().next().unwrap()).collect();
     let entities = "/api/instances/i1/snapshots/s1/entities/Customer/parts";
     assert_eq!(
@@ -206,12 +225,13 @@ fn a_failed_upload_is_thrown_away_and_parts_tell_their_length_and_kind() {
 
 #[test]
 fn an_upload_that_the_user_stops_is_thrown_away() {
-    let (url, server) = canned(vec![
+    let server = Canned::serve(vec![
         answer("201 Created", r#"{"snapshotId": "s1", "state": "open"}"#),
+        "never sent".to_owned(),
         answer("204 No Content", ""),
     ]);
     let interrupt = Interrupt::new();
-    let client = Client::new(&url, None, interrupt.clone()).unwrap();
+    let client = Client::new(&server.url, None, interrupt.clone()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("Customer.csv");
     fs::write(&path, "12345").unwrap();
@@ -230,7 +250,6 @@ fn an_upload_that_the_user_stops_is_thrown_away() {
         gzip: false,
         bytes: 5,
     };
-    // The connection of the part comes about, but nothing is sent on it.
     let manifest = serde_json::from_str(
         r#"{"asOf": "2026-01-01T00:00:00Z", "entities": [{"name": "Customer", "entityType": "profile"}]}"#,
     )
@@ -242,6 +261,7 @@ fn an_upload_that_the_user_stops_is_thrown_away() {
         &Stopping(interrupt),
     );
     assert_eq!(pushed.unwrap_err().to_string(), "interrupted");
-    let heads: Vec<String> = server.join().unwrap();
-    assert_eq!(heads.len(), 2);
+    let requests = server.requests();
+    assert!(requests[1].starts_with("PUT ") && !requests[1].contains("12345"));
+    assert!(requests[2].starts_with("DELETE /api/instances/i1/snapshots/s1 "));
 }

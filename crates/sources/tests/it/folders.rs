@@ -65,6 +65,10 @@ fn names_and_patterns_give_files_in_order() {
             &["orders/2.csv", "orders/deep/3.csv"],
         ),
         (r#"["*/*.csv"]"#, &["orders/2.csv"]),
+        (
+            r#"["*.csv"]"#,
+            &["a.csv", "b.csv", "odd *.csv", "odd [1].csv"],
+        ),
         (r#"[".hidden.csv"]"#, &[".hidden.csv"]),
         (r#"["odd [1].csv"]"#, &["odd [1].csv"]),
         (r#"["odd *.csv"]"#, &["odd *.csv"]),
@@ -111,6 +115,15 @@ fn the_files_may_stand_in_another_folder() {
     let path = dir.path().join("snapshot/snapshot.json");
     let folder = Folder::open_with_files(&path, dir.path()).expect("folder");
     assert_eq!(names(&folder), ["outside.csv"]);
+}
+
+#[test]
+fn the_folders_own_name_is_no_pattern() {
+    let dir = folder(r#"["*.csv"]"#, &["a.csv"]);
+    let odd = dir.path().join("odd [1]*");
+    fs::rename(dir.path().join("snapshot"), &odd).expect("folder");
+    let folder = Folder::open(&odd.join("snapshot.json")).expect("folder");
+    assert_eq!(names(&folder), ["a.csv"]);
 }
 
 #[test]

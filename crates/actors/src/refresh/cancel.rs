@@ -1,0 +1,60 @@
+//! Owns cancelling jobs: one that waits ends at once, one that runs as soon as it notices.
+
+use std::sync::Arc;
+
+use sanntid_engine::CallError;
+use sanntid_store::{WriteBatch, catalog};
+use sanntid_types::{Error, ErrorCode, Incarnation, InstanceId, Job, JobId, JobStatus};
+
+use super::{find_job, shown};
+use crate::{node::Shared, outcome::call_error};
+
+/// Cancels a job and gives it as it ended; of an ended one it changes nothing.
+pub(crate) async fn cancel(
+    shared: &Arc<Shared>,
+    id: InstanceId,
+    job: JobId,
+) -> Result<Job, CallError> {
+    let mut ended = shared.refreshes.ended.subscribe();
+    let incarnation = shared.record_of(id)?.incarnation;
+    let found = shared
+        .aside(move |shared| cancel_here(shared, id, incarnation, job))
+        .await?;
+    if found.status.is_ended() {
+        return Ok(found);
+    }
+    while shared.refreshes.progress(id, job).is_some() {
+        if ended.changed().await.is_err() {
+            break;
+        }
+    }
+    let found = find_job(shared, incarnation, job)?;
+    Ok(shown(shared, id, found))
+}
+
+fn cancel_here(
+    shared: &Shared,
+    id: InstanceId,
+    incarnation: Incarnation,
+    job: JobId,
+) -> Result<Job, CallError> {
+    let _not_started_meanwhile = shared.refreshes.starting.lock();
+    let mut found = find_job(shared, incarnation, job)?;
+    if found.status != JobStatus::Queued {
+        if let Some(progress) = shared.refreshes.progress(id, job) {
+            progress.cancel();
+        }
+        return Ok(found);
+    }
+    found.status = JobStatus::Aborted;
+    found.ended_at = Some(shared.clock.now());
+    found.error = Some(Error::new(
+        ErrorCode::Cancelled,
+        "the job was cancelled before it ran",
+    ));
+    let mut batch = WriteBatch::new();
+    catalog::put_job(&mut batch, incarnation, &found);
+    let committed = shared.kv.commit(batch);
+    committed.map_err(|error| call_error(&error))?;
+    Ok(found)
+}
