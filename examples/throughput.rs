@@ -27,6 +27,10 @@ use sanntid_server::Stopwatch;
 use sanntid_testkit::{Sample, TestServer, wait_for_job};
 use serde::Deserialize;
 
+/// As in the binary, for both servers and the load.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CONNECTIONS: usize = 64;
 const ROUNDS: usize = 3;
 const PROFILES: usize = 10_000;

@@ -26,8 +26,8 @@ use sanntid_http::{AdminKey, Front, Server};
 /// How long the front door may take to answer what it has accepted, whatever it was told: it can't
 /// be hurried any more once it stops.
 const FRONT_ANSWER_MAX: Duration = Duration::from_secs(4);
-/// How long the front door may take to end, with what it answers last.
-const FRONT_STOP_MAX: Duration = Duration::from_secs(5);
+/// How long the front door may take to end; it looks at its time once a second.
+const FRONT_STOP_MAX: Duration = Duration::from_secs(6);
 /// How long the tenants may take to finish accepted writes.
 const NODE_STOP_MAX: Duration = Duration::from_secs(3);
 /// The folder of the store within the data folder.

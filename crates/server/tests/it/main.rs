@@ -10,3 +10,5 @@ mod command_line;
 mod demo;
 #[cfg(test)]
 mod life;
+#[cfg(test)]
+mod quiet;
