@@ -111,6 +111,9 @@ mod tests {
     fn chains_are_composed() {
         let redirects = composed(&[("A", "B", 0)], &[claim("B", "C", 0)], at(10), &["C"]);
         assert_eq!(redirects, [pair("A", "C"), pair("B", "C")]);
+        let claims = [claim("B", "C", 0), claim("C", "D", 0)];
+        let redirects = composed(&[("A", "B", 0)], &claims, at(10), &["D"]);
+        assert_eq!(redirects, ["A", "B", "C"].map(|old| pair(old, "D")));
     }
 
     #[test]
@@ -128,10 +131,10 @@ mod tests {
 
     #[test]
     fn most_former_keys_win_then_the_smallest_id() {
-        let claims = [claim("A", "D", 1), claim("A", "C", 2), claim("A", "B", 2)];
+        let claims = [claim("A", "B", 1), claim("A", "D", 2), claim("A", "C", 2)];
         assert_eq!(
             composed(&[], &claims, at(1), &["B", "C", "D"]),
-            [pair("A", "B")]
+            [pair("A", "C")]
         );
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sanntid_engine::{PatchProfile, patch_profile, profile};
+use sanntid_engine::{FieldOrigin, PatchProfile, patch_profile, profile};
 use sanntid_types::{EdmType, ErrorCode, RefreshClears, Settings};
 
 use crate::instance::{Instance, id};
@@ -224,6 +224,34 @@ fn the_etag_goes_by_value_and_guards_an_update() {
         ErrorCode::ETagMismatch
     );
     assert!(with(&one).is_ok() && with("*").is_ok());
+}
+
+#[test]
+fn the_source_alone_can_be_read_with_what_lies_over_it() {
+    let mut instance = Instance::with_profiles(&["a"]);
+    instance
+        .patch("a", r#"{"City": "x", "Score": 1}"#, None)
+        .expect("accepted");
+    let read = profile(&instance.stored, &instance.tenant, instance.clock, &id("a"));
+    let merged = read.expect("reads").expect("exists");
+    let etag = merged.etag();
+    let over: Vec<_> = merged
+        .fields()
+        .filter_map(|(ordinal, shown, origin)| match origin {
+            FieldOrigin::Source => None,
+            FieldOrigin::Realtime { source, .. } => Some((ordinal, shown, source)),
+        })
+        .collect();
+    assert_eq!(over, [(1, "\"x\"", "\"source 1\""), (2, "1", "null")]);
+    assert_eq!(merged.overridden(), 2);
+    let source = merged.clone().without_overrides();
+    assert_eq!((source.json(1), source.overridden()), ("\"source 1\"", 0));
+    assert!(
+        source
+            .fields()
+            .all(|(.., origin)| origin == FieldOrigin::Source)
+    );
+    assert_ne!(source.etag(), etag);
 }
 
 #[test]
