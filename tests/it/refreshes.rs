@@ -158,3 +158,29 @@ fn a_new_activity_configuration_projects_loaded_rows_anew() {
         .json();
     assert_eq!(timeline["value"][0]["ActivityType"], "Purchase");
 }
+
+#[test]
+fn rows_that_share_a_configured_key_give_one_activity() {
+    let server = TestServer::start();
+    let http = &server.http;
+    let sample = Sample::create(http);
+    let orders = "OrderId,ContactId,OrderedOn,Subject\n\
+                  O1,K1,2026-11-01T10:00:00Z,same\nO2,K1,2026-11-02T10:00:00Z,same\n";
+    sample.load(FIRST, &Sample::customers(1), orders);
+    let path = sample.path("/manage/activities");
+    let mut configured = http.get(&path).expect(200).json();
+    configured[0]["primaryKey"] = json!("Subject");
+    configured[0].as_object_mut().unwrap().remove("state");
+    let job = http.json("PUT", &path, &configured).expect(202).json();
+    let job = sanntid_testkit::wait_for_job(http, &sample.instance, &job);
+    let report = &job["report"];
+    assert_eq!(
+        (&report["activities"], &report["rowsRejected"]),
+        (&json!(1), &json!(1))
+    );
+    let timeline = http
+        .get(&sample.path("/customers/C1/timeline"))
+        .expect(200)
+        .json();
+    assert_eq!(timeline["value"].as_array().unwrap().len(), 1);
+}

@@ -1,11 +1,15 @@
 //! Owns the activity stage: rows become the timeline of the profiles that their keys name.
 
+use std::collections::HashSet;
+
 use sanntid_engine::{EntityTable, Owner, View, project_row};
 use sanntid_store::{Loader, TenantView};
-use sanntid_types::{ActivityConfig, CUSTOMER, RejectionKind, RowRejection, StageName, TableId};
+use sanntid_types::{
+    ActivityConfig, ActivityId, CUSTOMER, RejectionKind, Row, RowRejection, StageName, TableId,
+};
 
 use super::{
-    load::new_tables,
+    load::{StoreView, new_tables},
     run::{Failure, Run},
 };
 
@@ -33,9 +37,6 @@ pub(crate) fn build(
     })?;
     loader.flush()?;
     let view = TenantView::new(run.shared.kv.snapshot()?, run.state.incarnation);
-    let customers = entities
-        .iter()
-        .find(|entity| entity.schema.name.as_str() == CUSTOMER);
     let of = |config: &ActivityConfig| {
         entities
             .iter()
@@ -47,50 +48,151 @@ pub(crate) fn build(
         .map(|entity| entity.rows)
         .sum();
     run.progress.begin(StageName::Activity, Some(total));
-    let mut built = Built {
-        table,
-        projected_with: configs.to_vec(),
-        matched: 0,
-        unmatched: 0,
+    let mut projection = Projection {
+        run,
+        view: &view,
+        customers: entities
+            .iter()
+            .find(|entity| entity.schema.name.as_str() == CUSTOMER),
+        built: Built {
+            table,
+            projected_with: configs.to_vec(),
+            matched: 0,
+            unmatched: 0,
+        },
     };
     for (config, entity) in configs
         .iter()
         .filter_map(|config| Some((config, of(config)?)))
     {
-        let mut together = 0;
-        for row in view.rows(entity.table) {
-            let row = row?;
-            let rejection = match project_row(config, &entity.schema, &row) {
-                Ok((activity, owner)) => {
-                    let profile = match (customers, &owner) {
-                        (Some(customers), Owner::Key { entity, key }) => {
-                            view.resolve_key(customers.table, &declared(customers, entity), key)?
-                        }
-                        _ => None,
-                    };
-                    let (name, time) = (&entity.schema.name, activity.time);
-                    loader.activity(table, name, &activity.id, time, profile.as_ref(), &row)?;
-                    built.matched += u64::from(profile.is_some());
-                    built.unmatched += u64::from(profile.is_none());
-                    let is_unmatched = profile.is_none();
-                    is_unmatched.then(|| unmatched(config, &activity, &owner))
-                }
-                Err(error) => Some(unprojectable(config, &error)),
-            };
-            rejection
-                .into_iter()
-                .for_each(|rejection| run.reject(rejection));
-            together += 1;
-            if together == ROWS_TOGETHER {
-                run.progress.rows(StageName::Activity, together);
-                run.progress.check()?;
-                together = 0;
-            }
-        }
-        run.progress.rows(StageName::Activity, together);
+        projection.add(loader, config, entity)?;
     }
     run.progress.done(StageName::Activity);
-    Ok(built)
+    Ok(projection.built)
+}
+
+/// A timeline while it is made.
+struct Projection<'a> {
+    run: &'a Run,
+    view: &'a StoreView,
+    customers: Option<&'a EntityTable>,
+    built: Built,
+}
+
+impl Projection<'_> {
+    fn add(
+        &mut self,
+        loader: &mut Loader<'_>,
+        config: &ActivityConfig,
+        entity: &EntityTable,
+    ) -> Result<(), Failure> {
+        let mut seen = Seen::new(self.run, self.built.table, config, entity)?;
+        let mut together = 0;
+        for row in self.view.rows(entity.table) {
+            let rejection = self.project(loader, config, entity, &row?, seen.as_mut())?;
+            rejection
+                .into_iter()
+                .for_each(|rejection| self.run.reject(rejection));
+            together += 1;
+            if together == ROWS_TOGETHER {
+                self.run.progress.rows(StageName::Activity, together);
+                self.run.progress.check()?;
+                together = 0;
+                if let Some(seen) = &mut seen {
+                    loader.flush()?;
+                    seen.refresh(self.run)?;
+                }
+            }
+        }
+        loader.flush()?;
+        self.run.progress.rows(StageName::Activity, together);
+        Ok(())
+    }
+
+    fn project(
+        &mut self,
+        loader: &mut Loader<'_>,
+        config: &ActivityConfig,
+        entity: &EntityTable,
+        row: &Row,
+        seen: Option<&mut Seen>,
+    ) -> Result<Option<RowRejection>, Failure> {
+        let (activity, owner) = match project_row(config, &entity.schema, row) {
+            Ok(projected) => projected,
+            Err(error) => return Ok(Some(unprojectable(config, &error))),
+        };
+        if let Some(seen) = seen
+            && !seen.is_new(&activity.id)?
+        {
+            return Ok(Some(repeated(config, &activity)));
+        }
+        let profile = match (self.customers, &owner) {
+            (Some(customers), Owner::Key { entity, key }) => {
+                let entity = declared(customers, entity);
+                self.view.resolve_key(customers.table, &entity, key)?
+            }
+            _ => None,
+        };
+        let (name, time) = (&entity.schema.name, activity.time);
+        let table = self.built.table;
+        loader.activity(table, name, &activity.id, time, profile.as_ref(), row)?;
+        if profile.is_some() {
+            self.built.matched += 1;
+            return Ok(None);
+        }
+        self.built.unmatched += 1;
+        Ok(Some(unmatched(config, &activity, &owner)))
+    }
+}
+
+/// The ids that have an activity already, where the configured key is not the entity's own: only
+/// that one is known to be unique, and an id names one activity (rules 4.5).
+struct Seen {
+    table: TableId,
+    view: StoreView,
+    /// Those since `view` was taken.
+    ids: HashSet<ActivityId>,
+}
+
+impl Seen {
+    fn new(
+        run: &Run,
+        table: TableId,
+        config: &ActivityConfig,
+        entity: &EntityTable,
+    ) -> Result<Option<Self>, Failure> {
+        let configured = entity.schema.find(&config.primary_key).map(|(at, _)| at);
+        if configured == entity.schema.key {
+            return Ok(None);
+        }
+        let view = TenantView::new(run.shared.kv.snapshot()?, run.state.incarnation);
+        let ids = HashSet::new();
+        Ok(Some(Self { table, view, ids }))
+    }
+
+    fn is_new(&mut self, id: &ActivityId) -> Result<bool, Failure> {
+        let is_stored = self.view.source_activity(self.table, id)?.is_some();
+        Ok(!is_stored && self.ids.insert(id.clone()))
+    }
+
+    /// Looks at what has been written so far.
+    fn refresh(&mut self, run: &Run) -> Result<(), Failure> {
+        self.view = TenantView::new(run.shared.kv.snapshot()?, run.state.incarnation);
+        self.ids.clear();
+        Ok(())
+    }
+}
+
+fn repeated(config: &ActivityConfig, activity: &sanntid_types::UnifiedActivity) -> RowRejection {
+    RowRejection {
+        kind: RejectionKind::Rejected,
+        entity: config.entity_name.to_string(),
+        part: None,
+        row: None,
+        key: activity.actual_activity_id.clone(),
+        column: Some(config.primary_key.clone()),
+        reason: "another row has the same configured primary key".to_owned(),
+    }
 }
 
 /// Spells an alternate key's entity as `Customer` declares it: the key ring is kept so.
