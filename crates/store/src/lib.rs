@@ -11,6 +11,7 @@ pub mod catalog;
 mod codec;
 mod config;
 mod error;
+mod expiry;
 mod faulty_kv;
 mod files;
 mod fjall_kv;
@@ -28,6 +29,7 @@ mod view;
 
 pub use config::Config;
 pub use error::{Error, Result};
+pub use expiry::Expiry;
 pub use faulty_kv::{Fault, FaultyKv};
 pub use fjall_kv::FjallKv;
 pub use kv::{
@@ -37,6 +39,6 @@ pub use kv::{
 pub use memory_kv::MemoryKv;
 pub use reclaim::{Fate, Reclaim};
 pub use staged::{Staged, StagedSnapshot};
-pub use sweep::{Expiry, sweep};
+pub use sweep::{Sweeper, sweep};
 pub use table::Loader;
 pub use view::TenantView;

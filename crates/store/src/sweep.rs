@@ -1,72 +1,151 @@
-//! Owns background reclamation: what is dead for good is removed, within a budget.
+//! Owns background reclamation of whole lives and tables, within a budget.
 //!
-//! Must not touch what can still be read: a life, a table, an override or an activity is removed
-//! one hour after it ended at the earliest (rules 2.3). Correctness never depends on it.
+//! Must not touch what can still be read: a life or a table goes one hour after it ended at the
+//! earliest (rules 2.3). Correctness never depends on it.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{ops::Bound, time::Duration};
 
-use parking_lot::RwLock;
-use sanntid_types::{Clock, Incarnation, Instant};
+use bytes::Bytes;
+use sanntid_types::{Incarnation, Instant};
 
 use crate::{
-    catalog, codec,
-    error::Result,
+    catalog,
+    error::{Error, Result},
     key::{Key, meta},
-    kv::{Kv, Progress, Space, WriteBatch, prefix_end},
-    reclaim::{Fate, Reclaim},
+    kv::{Epoch, Kv, Order, Space, WriteBatch, prefix_end},
 };
 
 /// How long what has ended is kept.
-const KEPT: Duration = Duration::from_secs(3600);
+pub(crate) const KEPT: Duration = Duration::from_secs(3600);
 /// Deletes of one batch, so that no batch is too large and no commit waits long behind one.
 const STEP_RECORDS_MAX: usize = 4096;
-/// Notes of clearings kept per tenant.
-const CLEARED_MAX: usize = 64;
 
-/// Removes up to `budget_records` records of ended lives and of tables that were given up.
-///
-/// Says whether more is due now.
+/// Removes up to `budget_records` records, as a [`Sweeper`] that remembers nothing.
 ///
 /// # Errors
-/// As for [`Kv::commit`]; it can be called again.
+/// As for [`Sweeper::sweep`].
 pub fn sweep(kv: &dyn Kv, now: Instant, budget_records: usize) -> Result<bool> {
-    let mut budget = budget_records;
-    let snapshot = kv.snapshot()?;
-    let dropped = catalog::dropped(&*snapshot)?;
-    let tables = catalog::dead_tables(&*snapshot)?;
-    drop(snapshot);
-    let is_due = |since: Instant| since.plus(KEPT) <= now;
-    for (incarnation, _) in dropped.into_iter().filter(|(_, since)| is_due(*since)) {
-        for (space, key) in ranges_of(incarnation) {
-            if !remove(kv, space, &key, &mut budget)? {
+    Sweeper::default().sweep(kv, now, budget_records)
+}
+
+/// Removes ended lives and tables that were given up, a budget at a time.
+///
+/// Remembers how far it came, because a scan over what is deleted already costs as much as one over
+/// records. One that remembers nothing starts from the front and does the same.
+#[derive(Debug, Default)]
+pub struct Sweeper {
+    range: Option<Begun>,
+    /// Ranges that are empty and stay so, of the life at work.
+    emptied: Vec<(Space, Bytes)>,
+}
+
+/// A range of which a part is deleted.
+#[derive(Debug)]
+struct Begun {
+    space: Space,
+    range: Bytes,
+    /// Everything before this key is deleted.
+    next: Bytes,
+    /// Deletes are not synced one by one: they can be lost if the store was re-opened since.
+    since: Epoch,
+}
+
+impl Sweeper {
+    /// Removes up to `budget_records` records of ended lives and of tables that were given up.
+    ///
+    /// Says whether more is due now.
+    ///
+    /// # Errors
+    /// As for [`Kv::commit`]; it can be called again.
+    pub fn sweep(&mut self, kv: &dyn Kv, now: Instant, budget_records: usize) -> Result<bool> {
+        let mut budget = budget_records;
+        let snapshot = kv.snapshot()?;
+        let dropped = catalog::dropped(&*snapshot)?;
+        let tables = catalog::dead_tables(&*snapshot)?;
+        drop(snapshot);
+        let is_due = |since: Instant| since.plus(KEPT) <= now;
+        for (life, _) in dropped.into_iter().filter(|(_, since)| is_due(*since)) {
+            for (space, range) in ranges_of(life) {
+                if !self.remove(kv, space, &range, &mut budget)? {
+                    return Ok(true);
+                }
+            }
+            self.emptied.clear();
+            let mut batch = WriteBatch::new();
+            catalog::forget_dropped(&mut batch, life);
+            kv.commit(batch)?;
+        }
+        for (life, table, _) in tables.into_iter().filter(|(.., since)| is_due(*since)) {
+            if !self.remove(kv, Space::Base, &Key::table(life, table), &mut budget)? {
                 return Ok(true);
             }
+            self.emptied.clear();
+            let mut batch = WriteBatch::new();
+            catalog::forget_table(&mut batch, life, table);
+            kv.commit(batch)?;
         }
-        let mut batch = WriteBatch::new();
-        catalog::forget_dropped(&mut batch, incarnation);
-        kv.commit(batch)?;
+        Ok(false)
     }
-    for (incarnation, table, _) in tables.into_iter().filter(|(.., since)| is_due(*since)) {
-        if !remove(
-            kv,
-            Space::Base,
-            &Key::table(incarnation, table),
-            &mut budget,
-        )? {
+
+    /// Removes what a range holds; says whether it is empty for good.
+    fn remove(
+        &mut self,
+        kv: &dyn Kv,
+        space: Space,
+        range: &Key,
+        budget: &mut usize,
+    ) -> Result<bool> {
+        let range = Bytes::copy_from_slice(range.as_bytes());
+        if self.emptied.contains(&(space, range.clone())) {
             return Ok(true);
         }
-        let mut batch = WriteBatch::new();
-        catalog::forget_table(&mut batch, incarnation, table);
-        kv.commit(batch)?;
+        let end = prefix_end(&range).unwrap_or_else(|| vec![u8::MAX; 32]);
+        let begun = match &mut self.range {
+            Some(begun) if begun.space == space && begun.range == range => begun,
+            other => other.insert(Begun {
+                space,
+                range: range.clone(),
+                next: range.clone(),
+                since: kv.load(WriteBatch::new())?,
+            }),
+        };
+        while *budget > 0 {
+            let records = STEP_RECORDS_MAX.min(*budget);
+            let after = key_after(kv, space, &begun.next, &end, records)?;
+            let upper = after.as_deref().unwrap_or(&end);
+            let progress = kv.delete_range_step(space, &begun.next, upper, records)?;
+            *budget = budget.saturating_sub(progress.deleted);
+            if let Some(after) = after {
+                begun.next = after;
+                continue;
+            }
+            let synced = match kv.sync(begun.since) {
+                Ok(()) => true,
+                Err(Error::LoadInterrupted) => false,
+                Err(other) => return Err(other),
+            };
+            self.range = None;
+            if synced {
+                self.emptied.push((space, range));
+            }
+            return Ok(synced);
+        }
+        Ok(false)
     }
-    Ok(false)
+}
+
+/// Finds the key behind the next `records` ones; none if that many are not there.
+fn key_after(
+    kv: &dyn Kv,
+    space: Space,
+    from: &[u8],
+    end: &[u8],
+    records: usize,
+) -> Result<Option<Bytes>> {
+    let snapshot = kv.snapshot()?;
+    let bounds = (Bound::Included(from), Bound::Excluded(end));
+    let mut entries = snapshot.range(space, bounds.0, bounds.1, Order::Ascending);
+    Ok(entries.nth(records).transpose()?.map(|(key, _)| key))
 }
 
 fn ranges_of(incarnation: Incarnation) -> impl Iterator<Item = (Space, Key)> {
@@ -76,102 +155,4 @@ fn ranges_of(incarnation: Incarnation) -> impl Iterator<Item = (Space, Key)> {
         .map(move |space| (space, Key::tenant(incarnation)));
     let of_tenant = meta::OF_TENANT.into_iter();
     data.chain(of_tenant.map(move |kind| (Space::Meta, Key::of_tenant(kind, incarnation))))
-}
-
-/// Removes what a range holds; says whether it is empty now.
-fn remove(kv: &dyn Kv, space: Space, range: &Key, budget: &mut usize) -> Result<bool> {
-    let end = prefix_end(range.as_bytes()).unwrap_or_else(|| vec![u8::MAX; 32]);
-    while *budget > 0 {
-        let records = STEP_RECORDS_MAX.min(*budget);
-        let Progress { deleted, done } =
-            kv.delete_range_step(space, range.as_bytes(), &end, records)?;
-        *budget = budget.saturating_sub(deleted);
-        if done {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Lets compactions drop overrides and activities that have ended.
-pub struct Expiry {
-    clock: Arc<dyn Clock>,
-    paused: AtomicBool,
-    cleared: RwLock<HashMap<Incarnation, Vec<Cleared>>>,
-}
-
-#[derive(Clone, Copy)]
-struct Cleared {
-    through: Instant,
-    at: Instant,
-}
-
-impl Expiry {
-    /// Decides by this clock.
-    pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self {
-            clock,
-            paused: AtomicBool::new(false),
-            cleared: RwLock::default(),
-        })
-    }
-
-    /// Notes that a tenant's overrides accepted no later than `through` are cleared, since `at`.
-    pub fn note_cleared(&self, incarnation: Incarnation, through: Instant, at: Instant) {
-        let mut cleared = self.cleared.write();
-        let notes = cleared.entry(incarnation).or_default();
-        if notes.iter().any(|note| note.through >= through) {
-            return;
-        }
-        let kept_since = at.minus(KEPT);
-        let due = notes
-            .iter()
-            .filter(|note| note.at <= kept_since)
-            .map(|note| note.through)
-            .max();
-        notes.retain(|note| note.at > kept_since || Some(note.through) == due);
-        // The newest gives way, so that the older ones become due however many come.
-        notes.truncate(CLEARED_MAX - 1);
-        notes.push(Cleared { through, at });
-    }
-
-    /// Forgets an ended life, of which the sweep removes everything.
-    pub fn forget(&self, incarnation: Incarnation) {
-        self.cleared.write().remove(&incarnation);
-    }
-
-    /// Stops or resumes dropping, for a clock that can't be trusted (rules 2.4).
-    pub fn pause(&self, paused: bool) {
-        self.paused.store(paused, Ordering::Relaxed);
-    }
-}
-
-impl Reclaim for Expiry {
-    fn fate(&self, space: Space, key: &[u8], value: &[u8]) -> Fate {
-        if !matches!(space, Space::Overlay | Space::Activities)
-            || self.paused.load(Ordering::Relaxed)
-        {
-            return Fate::Keep;
-        }
-        let (Some(lifetime), Some(incarnation)) = (codec::lifetime(value), key.first_chunk())
-        else {
-            return Fate::Keep;
-        };
-        let kept_since = self.clock.now().minus(KEPT);
-        if lifetime.expires_at <= kept_since {
-            return Fate::Drop;
-        }
-        let Some(newest) = lifetime.cleared_by else {
-            return Fate::Keep;
-        };
-        let incarnation = Incarnation(u64::from_be_bytes(*incarnation));
-        let cleared = self.cleared.read();
-        let notes = cleared.get(&incarnation).into_iter().flatten();
-        let is_cleared = |note: &Cleared| note.at <= kept_since && newest <= note.through;
-        if notes.into_iter().any(is_cleared) {
-            Fate::Drop
-        } else {
-            Fate::Keep
-        }
-    }
 }
