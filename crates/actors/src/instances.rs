@@ -10,8 +10,8 @@ use sanntid_types::{Error, ErrorCode, InstanceId, InstanceInfo, InstanceName};
 
 use crate::{
     node::{ATTEMPTS_MAX, Shared, not_found, settled_snapshot},
-    outcome::{call_error, refusal},
-    registry::{Close, ClosedSlot, unavailable},
+    outcome::{call_error, refusal, unavailable},
+    registry::{Close, ClosedSlot},
     tenant::Leave,
     uploads,
 };

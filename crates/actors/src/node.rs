@@ -19,10 +19,10 @@ use tokio::sync::mpsc;
 
 use crate::{
     config::Config,
-    outcome::{Delivery, Reply, ReplyTo, overloaded, refusal},
+    outcome::{Delivery, Reply, ReplyTo, overloaded, refusal, unavailable},
     published::Published,
     refresh::{self, Refreshes},
-    registry::{Look, Registry, Task, unavailable},
+    registry::{Look, Registry, Task},
     running::Running,
     shard::Shard,
     tenant::{Call, Command, Decide, Leave, TenantActor},

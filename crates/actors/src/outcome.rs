@@ -3,7 +3,7 @@
 //! Must not answer a write with an error that may be untrue: a 5xx says that nothing is stored.
 
 use sanntid_engine::{AppendAnswer, CallError, PatchAnswer, ViewError};
-use sanntid_types::{Error, ErrorCode};
+use sanntid_types::{Error, ErrorCode, InstanceId};
 use tokio::sync::oneshot;
 
 /// What a tenant answers.
@@ -158,4 +158,13 @@ pub(crate) fn view_refusal(error: ViewError) -> Error {
 pub(crate) fn overloaded(limit: &'static str) -> Error {
     let text = format!("too many calls wait at present (limit {limit}); nothing was stored");
     Error::new(ErrorCode::Overloaded, text).with_target(limit)
+}
+
+/// Says that an instance can't be served at present; never that it does not exist.
+pub(crate) fn unavailable(id: InstanceId, why: &str) -> Error {
+    Error::new(
+        ErrorCode::TenantUnavailable,
+        format!("the instance {id} {why}"),
+    )
+    .with_target("tenant")
 }

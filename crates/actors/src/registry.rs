@@ -16,13 +16,13 @@ use std::{
 
 use actix::Addr;
 use parking_lot::RwLock;
-use sanntid_types::{Clock, Error, ErrorCode, InstanceId, Instant};
+use sanntid_types::{Clock, Error, InstanceId, Instant};
 use tokio::sync::{mpsc, watch};
 
 pub(crate) use self::ownership::{Alive, ClosedSlot};
 use crate::{
     config::Config,
-    outcome::overloaded,
+    outcome::{overloaded, unavailable},
     running::{Calls, Permit, Place, Running},
     tenant::TenantActor,
 };
@@ -392,13 +392,4 @@ impl Registry {
         // Without a supervisor the node is shutting down, and nothing is started any more.
         self.tasks.send(task).ok();
     }
-}
-
-/// Says that an instance can't be served at present; never that it does not exist.
-pub(crate) fn unavailable(id: InstanceId, why: &str) -> Error {
-    Error::new(
-        ErrorCode::TenantUnavailable,
-        format!("the instance {id} {why}"),
-    )
-    .with_target("tenant")
 }

@@ -123,7 +123,7 @@ impl Refreshes {
         }
     }
 
-    fn progress(&self, id: InstanceId, job: JobId) -> Option<Arc<Progress>> {
+    pub(crate) fn progress(&self, id: InstanceId, job: JobId) -> Option<Arc<Progress>> {
         let state = self.state.lock();
         let running = state.running.get(&id).filter(|running| running.job == job);
         running.map(|running| Arc::clone(&running.progress))

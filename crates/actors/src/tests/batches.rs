@@ -9,7 +9,10 @@ use sanntid_engine::{PatchCall, Reading, Tenants, profile};
 use sanntid_store::{Fault, FaultyKv, MemoryKv};
 use sanntid_types::{ErrorCode, InstanceId};
 
-use super::world::{World, begun, city, code, config, profile_id, run, visit};
+use super::{
+    samples::{city, code, profile_id, visit},
+    world::{World, begun, config, memory, run},
+};
 
 #[test]
 fn writes_that_come_during_a_sync_are_committed_together() {
@@ -53,7 +56,7 @@ fn a_batch_over_its_size_is_committed_at_once() {
             batch_bytes_max: 1 << 10,
             ..config()
         };
-        let world = World::with(small, super::world::memory());
+        let world = World::with(small, memory());
         let (a, b) = (world.instance(1).await, world.instance(2).await);
         let blocked = world.block(b).await;
         let before = world.kv.commits.count();

@@ -6,7 +6,10 @@ use futures_util::future::join_all;
 use sanntid_engine::Tenants;
 use sanntid_types::ErrorCode;
 
-use super::world::{World, begun, city, code, config, run, seconds, visit};
+use super::{
+    samples::{city, code, refused, seconds, visit},
+    world::{World, begun, config, memory, run},
+};
 
 const UNAVAILABLE: Option<ErrorCode> = Some(ErrorCode::TenantUnavailable);
 
@@ -44,12 +47,12 @@ fn until_the_restart_reads_go_on_and_writes_are_refused() {
             restart_delay_max: hour,
             ..config()
         };
-        let world = World::with(slow, super::world::memory());
+        let world = World::with(slow, memory());
         let (a, b) = (world.instance(1).await, world.instance(2).await);
         world.patch(a, city("a", "Hamar")).await;
         world.panic(a).await;
         assert_eq!(world.city(a, "a").await.as_deref(), Some("Hamar"));
-        let error = super::world::refused(world.node.patch(a, city("a", "Moss")).await);
+        let error = refused(world.node.patch(a, city("a", "Moss")).await);
         assert_eq!(error.code, ErrorCode::TenantUnavailable);
         assert!(
             error.message.contains("2026-11-23T13:00:00.000Z"),
@@ -94,7 +97,7 @@ fn what_is_staged_when_a_tenant_panics_is_committed_and_answered() {
             restart_delay_max: hour,
             ..config()
         };
-        let world = World::with(slow, super::world::memory());
+        let world = World::with(slow, memory());
         let (a, b, c) = (
             world.instance(1).await,
             world.instance(2).await,

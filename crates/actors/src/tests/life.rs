@@ -8,7 +8,8 @@ use sanntid_types::{ErrorCode, InstanceId};
 
 use super::{
     probe::SetClock,
-    world::{World, begun, city, code, config, id, memory, noon, refused, run, seconds, visit},
+    samples::{city, code, id, noon, refused, seconds, visit},
+    world::{World, begun, config, memory, run},
 };
 use crate::{
     outcome::{Delivery, ReplyTo},
@@ -81,7 +82,7 @@ fn a_corrupt_tenant_with_a_job_does_not_keep_the_node_from_starting() {
         world.upload(a, noon(), "a,Oslo,1,ka,\n").await;
         world.kv.loads.somebody_waits().await;
         break_state(&world, a);
-        world.crash();
+        world.crash().await;
         assert_eq!(world.city(b, "a").await.as_deref(), Some("Oslo"));
         assert_eq!(
             code(world.node.read(a).await),

@@ -4,16 +4,21 @@
 //! for events.
 
 mod probe;
+mod samples;
 mod world;
 
 mod batches;
 mod configuring;
 mod crashes;
 mod endings;
+mod expiring;
 mod faults;
+mod interrupting;
 mod jobs;
 mod life;
+mod moving;
 mod overload;
 mod random;
 mod refreshing;
+mod rejecting;
 mod uploading;

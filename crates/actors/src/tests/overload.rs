@@ -5,7 +5,10 @@ use futures_util::future::join_all;
 use sanntid_engine::Tenants;
 use sanntid_types::ErrorCode;
 
-use super::world::{World, begun, city, config, memory, refused, run};
+use super::{
+    samples::{city, refused},
+    world::{World, begun, config, memory, run, until},
+};
 use crate::Config;
 
 fn limited(tenant_calls_max: usize, node_calls_max: usize) -> World {
@@ -122,7 +125,7 @@ fn a_caller_that_goes_away_gives_its_place_back() {
         assert_eq!(error.code, ErrorCode::Overloaded);
         drop(blocked);
         world.read(a).await;
-        super::world::until(|| world.position(a) == 3).await;
+        until(|| world.position(a) == 3).await;
         world.patch(a, city("a", "Voss")).await;
         world.quiet().await;
     });

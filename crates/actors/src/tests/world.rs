@@ -2,74 +2,47 @@
 //! orders. Must not check anything by itself but that calls which always work do.
 
 use std::{
-    collections::BTreeMap,
     future::Future,
     path::Path,
     sync::{Arc, mpsc},
     time::Duration,
 };
 
-use bytes::Bytes;
 use sanntid_engine::{
-    AppendAnswer, AppendCall, CallError, NewInstance, OnUnknownCustomer, PartFormat, PartKind,
-    PatchAnswer, PatchCall, Reading, Tenants, TimelineQuery, profile, timeline,
+    AppendAnswer, AppendCall, CallError, NewInstance, PartFormat, PatchAnswer, PatchCall, Reading,
+    Tenants, TimelineQuery, profile, timeline,
 };
-use sanntid_store::{Expiry, Kv, MemoryKv};
+use sanntid_store::{Expiry, Kv, MemoryKv, catalog};
 use sanntid_types::{
-    ActivityConfig, AlternateKey, EdmType, EntityName, EntityType, Error, ErrorCode, InstanceId,
-    InstanceName, InstanceType, Instant, Job, JobId, Manifest, ManifestAttribute, ManifestEntity,
-    ProfileId, Relationship, SnapshotId,
+    Clock, EntityName, Error, ErrorCode, InstanceId, InstanceName, InstanceType, Instant, Job,
+    JobId, Manifest, SnapshotId,
 };
 use tempfile::TempDir;
 
-use super::probe::{ProbeKv, SetClock};
+use super::{
+    probe::{ProbeKv, SetClock},
+    samples::{
+        CSV, HEADER, ORDERS, ORDERS_HEADER, code, customers, id, manifest, noon, orders,
+        orders_shown, profile_id, seconds,
+    },
+};
 use crate::{
     Config, Node,
     registry::Look,
     tenant::{Change, Command},
 };
 
-/// When every world begins.
-pub(super) const NOON: &str = "2026-11-23T12:00:00Z";
-pub(super) const CSV: PartFormat = PartFormat {
-    kind: PartKind::Csv,
-    gzip: false,
-};
-pub(super) const ORDERS: &str = "Shop_Orders";
-pub(super) const HEADER: &str = "CustomerId,City,Score,ContactId,PreviousCustomerId\n";
-pub(super) const ORDERS_HEADER: &str = "OrderId,OrderedOn,ContactId\n";
-
 pub(super) struct World {
     pub(super) node: Arc<Node>,
     pub(super) kv: Arc<ProbeKv>,
     pub(super) clock: Arc<SetClock>,
     pub(super) config: Config,
-    pub(super) folder: Arc<TempDir>,
+    pub(super) folder: TempDir,
 }
 
 /// Runs a test in an actix system.
 pub(super) fn run(test: impl Future<Output = ()>) {
     actix_rt::System::new().block_on(test);
-}
-
-pub(super) fn seconds(count: u64) -> Duration {
-    Duration::from_secs(count)
-}
-
-pub(super) fn at(text: &str) -> Instant {
-    Instant::parse(text).expect("time")
-}
-
-pub(super) fn noon() -> Instant {
-    at(NOON)
-}
-
-pub(super) fn id(number: u128) -> InstanceId {
-    InstanceId(uuid::Uuid::from_u128(number))
-}
-
-pub(super) fn profile_id(text: &str) -> ProfileId {
-    ProfileId::parse(text).expect("id")
 }
 
 pub(super) fn memory() -> Arc<dyn Kv> {
@@ -106,123 +79,6 @@ pub(super) async fn begun<F: Future + Unpin>(mut call: F) -> F {
     call
 }
 
-/// A refusal's code, or that the outcome is not known.
-pub(super) fn code<T>(answer: Result<T, CallError>) -> Option<ErrorCode> {
-    match answer {
-        Ok(_) => panic!("it was accepted"),
-        Err(CallError::Refused(error)) => Some(error.code),
-        Err(CallError::Unknown) => None,
-    }
-}
-
-pub(super) fn refused<T>(answer: Result<T, CallError>) -> Error {
-    match answer {
-        Ok(_) => panic!("it was accepted"),
-        Err(CallError::Refused(error)) => error,
-        Err(CallError::Unknown) => panic!("the outcome is not known"),
-    }
-}
-
-fn attribute(name: &str, data_type: EdmType) -> ManifestAttribute {
-    ManifestAttribute {
-        name: name.to_owned(),
-        data_type,
-        format: None,
-        computed: false,
-        empty_is_value: false,
-        alternate_key: None,
-    }
-}
-
-fn entity(
-    name: &str,
-    entity_type: EntityType,
-    key: &str,
-    attributes: Vec<ManifestAttribute>,
-) -> ManifestEntity {
-    ManifestEntity {
-        name: name.to_owned(),
-        entity_type,
-        key: Some(key.to_owned()),
-        files: Vec::new(),
-        attributes,
-    }
-}
-
-pub(super) fn customers() -> ManifestEntity {
-    let mut contact = attribute("ContactId", EdmType::String);
-    contact.alternate_key = Some(AlternateKey {
-        data_source_name: "Shop".to_owned(),
-        entity_name: "Contacts".to_owned(),
-    });
-    let attributes = vec![
-        attribute("CustomerId", EdmType::String),
-        attribute("City", EdmType::String),
-        attribute("Score", EdmType::Int64),
-        contact,
-        attribute("PreviousCustomerId", EdmType::String),
-    ];
-    entity("Customer", EntityType::Profile, "CustomerId", attributes)
-}
-
-pub(super) fn orders() -> ManifestEntity {
-    let attributes = vec![
-        attribute("OrderId", EdmType::Int64),
-        attribute("OrderedOn", EdmType::DateTimeOffset),
-        attribute("ContactId", EdmType::String),
-    ];
-    entity(ORDERS, EntityType::Activity, "OrderId", attributes)
-}
-
-pub(super) fn manifest(as_of: Instant, entities: Vec<ManifestEntity>) -> Manifest {
-    Manifest { as_of, entities }
-}
-
-pub(super) fn orders_shown() -> Vec<ActivityConfig> {
-    let text = str::to_owned;
-    vec![ActivityConfig {
-        entity_name: EntityName::parse(ORDERS).expect("name"),
-        primary_key: text("OrderId"),
-        timestamp: text("OrderedOn"),
-        title: text("OrderId"),
-        description: None,
-        url: None,
-        activity_type: text("SalesOrder"),
-        activity_name: None,
-        show_in_timeline: true,
-        icon: None,
-        relationship: Relationship {
-            foreign_key: text("ContactId"),
-            to_entity: text("Shop_Contacts"),
-        },
-        semantic_fields: BTreeMap::new(),
-    }]
-}
-
-pub(super) fn city(profile: &str, city: &str) -> PatchCall {
-    PatchCall {
-        profile: profile_id(profile),
-        body: Bytes::from(format!("{{\"City\": \"{city}\"}}")),
-        valid_until: None,
-        caller: None,
-        if_match: None,
-    }
-}
-
-pub(super) fn visit(activity: &str, customer: &str, title: &str) -> AppendCall {
-    let body = format!(
-        "{{\"ActivityId\": \"{activity}\", \"CustomerId\": \"{customer}\", \"Title\": \"{title}\", \
-         \"ActivityTime\": \"2026-11-23T10:00:00Z\", \"ActivityType\": \"Visit\"}}"
-    );
-    AppendCall {
-        entity: "UnifiedActivity".to_owned(),
-        body: Bytes::from(body),
-        valid_until: None,
-        caller: None,
-        on_unknown: OnUnknownCustomer::Reject,
-    }
-}
-
 /// Starts a node on a store.
 pub(super) fn start(
     config: &Config,
@@ -242,7 +98,7 @@ impl World {
 
     pub(super) fn with(config: Config, inner: Arc<dyn Kv>) -> Self {
         let (kv, clock) = (ProbeKv::around(inner), SetClock::at(noon()));
-        let folder = Arc::new(tempfile::tempdir().expect("folder"));
+        let folder = tempfile::tempdir().expect("folder");
         let node = start(&config, &kv, folder.path(), &clock).expect("starts");
         Self {
             node,
@@ -253,9 +109,11 @@ impl World {
         }
     }
 
-    /// Goes on with another node over the same data; what the old one still does has no effect.
-    pub(super) fn crash(&mut self) {
+    /// Goes on with another node over the same data; nothing of what the old one has in hand or does
+    /// at its end has an effect.
+    pub(super) async fn crash(&mut self) {
         self.kv.cut();
+        self.node.stop().await;
         self.kv = ProbeKv::around(Arc::clone(&self.kv.inner));
         self.start_again();
     }
@@ -369,7 +227,9 @@ impl World {
         let mut ended = self.node.shared.refreshes.ended.subscribe();
         loop {
             let found = self.node.job(id, job).await.expect("a job");
-            if found.status.is_ended() {
+            // Its record comes first, then what it leaves behind is removed.
+            let runs = self.node.shared.refreshes.progress(id, job).is_some();
+            if found.status.is_ended() && !runs {
                 return found;
             }
             ended.changed().await.unwrap();
@@ -414,7 +274,6 @@ impl World {
 
     /// The position of the instance's last write, as stored.
     pub(super) fn position(&self, id: InstanceId) -> u64 {
-        use sanntid_store::catalog;
         let snapshot = self.kv.inner.snapshot().expect("readable");
         let record = catalog::instance(&*snapshot, id).expect("readable");
         let incarnation = record.expect("an instance").incarnation;
@@ -423,7 +282,6 @@ impl World {
     }
 
     pub(super) fn wait(&self, span: Duration) {
-        use sanntid_types::Clock;
         self.clock.set(self.clock.now().plus(span));
     }
 

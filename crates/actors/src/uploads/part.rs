@@ -19,8 +19,7 @@ use sanntid_types::{EntityName, Error, ErrorCode, Incarnation, InstanceId, Snaps
 use super::{expiry::remove_file, open_record};
 use crate::{
     node::{Shared, not_found},
-    outcome::refusal,
-    registry::unavailable,
+    outcome::{refusal, unavailable},
     tenant::Change,
 };
 
