@@ -25,27 +25,31 @@ enum Reason {
 
 impl Unserved {
     pub(crate) fn route(&self) -> actix_web::Route {
-        let reason = self.reason;
-        let answer =
-            move |request: HttpRequest, _caller: Caller| async move { refuse(&request, reason) };
+        let (reason, path) = (self.reason, self.path);
+        let answer = move |request: HttpRequest, _caller: Caller| async move {
+            refuse(&request, path, reason)
+        };
         web::method(self.method.clone()).to(answer)
     }
 }
 
-fn refuse(request: &HttpRequest, reason: Reason) -> Reply {
+fn refuse(request: &HttpRequest, path: &str, reason: Reason) -> Reply {
     if request.match_info().get("instanceId").is_some() {
         request::instance(request)?;
     }
     if request.match_info().get("workflowName").is_some() {
         request::check_workflow(request)?;
     }
+    let operation = format!("{} {path}", request.method());
     let text = match reason {
-        Reason::Pipeline => {
-            "this operation is not served: it belongs to the batch pipeline that delivers snapshots"
-        }
-        Reason::NotYet => "this operation is not served yet",
+        Reason::Pipeline => format!(
+            "{operation} is not served: it belongs to the batch pipeline that delivers snapshots"
+        ),
+        Reason::NotYet => format!("{operation} is not served yet"),
     };
-    Err(Error::new(ErrorCode::NotServed, text).into())
+    Err(Error::new(ErrorCode::NotServed, text)
+        .with_target(operation)
+        .into())
 }
 
 /// Refuses what OData has under `/data/` and this service has not yet.
