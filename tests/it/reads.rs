@@ -121,6 +121,9 @@ fn conditional_requests_compare_what_is_shown() {
         .to_owned();
     http.send("GET", &path, &[("If-None-Match", &etag)], b"")
         .expect(304);
+    let explained = format!("{path}?explain=true");
+    http.send("GET", &explained, &[("If-None-Match", &etag)], b"")
+        .expect(200);
     let json = ("Content-Type", "application/json");
     let body = br#"{"City": "Bergen"}"#;
     http.send("PATCH", &path, &[json, ("If-Match", "\"other\"")], body)

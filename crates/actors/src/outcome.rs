@@ -168,3 +168,31 @@ pub(crate) fn unavailable(id: InstanceId, why: &str) -> Error {
     )
     .with_target("tenant")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_dropped_says_what_can_be_known() {
+        let dropped = |mark: fn(&mut ReplyTo)| {
+            let (mut reply, mut answer) = ReplyTo::new();
+            mark(&mut reply);
+            drop(reply);
+            answer.try_recv().expect("it is sent")
+        };
+        assert!(matches!(dropped(|_| {}), Delivery::NotHandled));
+        assert!(matches!(dropped(ReplyTo::mark_begun), Delivery::Failed));
+        assert!(matches!(
+            dropped(ReplyTo::mark_staged),
+            Delivery::Done(Err(CallError::Unknown))
+        ));
+        let (reply, mut answer) = ReplyTo::new();
+        reply.send(Ok(Reply::Changed));
+        assert!(matches!(answer.try_recv(), Ok(Delivery::Done(Ok(_)))));
+        let (mut reply, mut answer) = ReplyTo::new();
+        reply.mark_begun();
+        reply.hand_back();
+        assert!(matches!(answer.try_recv(), Ok(Delivery::NotHandled)));
+    }
+}

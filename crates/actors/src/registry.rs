@@ -347,6 +347,12 @@ impl Registry {
         Some(self.entries.read().get(&id)?.changed.subscribe())
     }
 
+    /// Which occupancy of the slot this is.
+    #[cfg(test)]
+    pub(crate) fn serial(&self, id: InstanceId) -> Option<u64> {
+        Some(self.entries.read().get(&id)?.serial)
+    }
+
     /// The delay of the next restart.
     #[cfg(test)]
     pub(crate) fn delay(&self, id: InstanceId) -> Option<Duration> {

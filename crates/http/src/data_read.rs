@@ -2,7 +2,7 @@
 //! the headers; what a query selects is the crate `query`'s part.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_LOCATION, ETAG, HeaderValue};
+use actix_web::http::header::{CONTENT_LOCATION, ETAG};
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use sanntid_query::{
@@ -66,6 +66,7 @@ pub(crate) async fn get(
     );
     let options = own_options(&mut query)?;
     let pairs = query.rest();
+    let explains = options.explain;
     let base = instance_url(&request, &shared, instance.0);
     let reading = shared.tenants.read(instance.0).await?;
     let base_url = format!("{base}/data");
@@ -92,7 +93,7 @@ pub(crate) async fn get(
     } else {
         scan(&shared, work).await?
     };
-    respond(&request, &base, &path, answer)
+    respond(&request, &base, &path, answer, explains)
 }
 
 fn own_options(query: &mut Query) -> Result<ReadOptions, Error> {
@@ -115,12 +116,27 @@ fn own_options(query: &mut Query) -> Result<ReadOptions, Error> {
     })
 }
 
-fn respond(request: &HttpRequest, base: &str, path: &DataPath, answer: Answer) -> Reply {
+fn respond(
+    request: &HttpRequest,
+    base: &str,
+    path: &DataPath,
+    answer: Answer,
+    explains: bool,
+) -> Reply {
     let (json, etag, id) = match answer {
         Answer::Collection { json } => return Ok(json_text(StatusCode::OK, json)),
         Answer::Entity { json, etag, id } => (json, etag, id),
     };
-    let mut response = versioned(request, json, etag.as_deref());
+    // The ETag is that of the content: an explanation can change under it.
+    let has_it = |etag: &String| !explains && has_version(request, etag);
+    let mut response = if etag.as_ref().is_some_and(has_it) {
+        HttpResponse::NotModified().finish()
+    } else {
+        json_text(StatusCode::OK, json)
+    };
+    if let Some(etag) = &etag {
+        set(&mut response, ETAG, etag);
+    }
     if let Some(id) = id
         && path.key() != Some(id.as_str())
     {
@@ -128,22 +144,6 @@ fn respond(request: &HttpRequest, base: &str, path: &DataPath, answer: Answer) -
         set(&mut response, CONTENT_LOCATION, &moved);
     }
     Ok(response)
-}
-
-/// Answers JSON with its ETag, or that the caller has it already.
-pub(crate) fn versioned(request: &HttpRequest, json: String, etag: Option<&str>) -> HttpResponse {
-    let Some(etag) = etag else {
-        return json_text(StatusCode::OK, json);
-    };
-    let mut response = if has_version(request, etag) {
-        HttpResponse::NotModified().finish()
-    } else {
-        json_text(StatusCode::OK, json)
-    };
-    if let Ok(value) = HeaderValue::from_str(etag) {
-        response.headers_mut().insert(ETAG, value);
-    }
-    response
 }
 
 /// Does work that may read many rows, off the threads that serve requests.

@@ -148,7 +148,6 @@ impl Source for Activities<'_> {
                 for id in ids {
                     rows.extend(find(self.request, id)?);
                 }
-                rows.retain(|row| after.is_none_or(|after| row.key() > after));
                 rows.sort_by(|a, b| a.key().cmp(b.key()));
                 Ok(Box::new(rows.into_iter().map(Ok)))
             }

@@ -35,7 +35,7 @@ pub(crate) trait Show {
 pub(crate) trait Source {
     type Row: Candidate + Show;
 
-    /// The rows with keys greater than `after`; read as the iterator is driven.
+    /// The rows, read as the iterator is driven; it may leave out those up to `after`.
     fn rows<'s>(
         &'s self,
         after: Option<&<Self::Row as Candidate>::Key>,

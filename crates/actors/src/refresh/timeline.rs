@@ -37,10 +37,12 @@ pub(crate) fn build(
     })?;
     loader.flush()?;
     let view = TenantView::new(run.shared.kv.snapshot()?, run.state.incarnation);
+    // A source may have been configured before its entity said how it spells itself.
     let of = |config: &ActivityConfig| {
+        let name = config.entity_name.as_str();
         entities
             .iter()
-            .find(|entity| entity.schema.name == config.entity_name)
+            .find(|entity| entity.schema.name.as_str().eq_ignore_ascii_case(name))
     };
     let total = configs
         .iter()

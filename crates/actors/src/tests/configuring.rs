@@ -2,7 +2,7 @@
 
 use futures_util::FutureExt;
 use sanntid_engine::{Readiness, Tenants};
-use sanntid_types::{ErrorCode, JobKind, JobStatus, RefreshClears, Settings};
+use sanntid_types::{EntityName, ErrorCode, JobKind, JobStatus, RefreshClears, Settings};
 
 use super::{
     samples::{
@@ -90,6 +90,23 @@ fn configuring_loaded_rows_makes_the_timeline_anew() {
         let answer = world.node.set_activities(a, orders_shown()).await;
         assert_eq!(answer.expect("valid").job, None);
         assert_eq!(world.timeline(a, "a").await, [order]);
+    });
+}
+
+#[test]
+fn an_entity_that_was_configured_ahead_is_found_whatever_the_case_of_its_name() {
+    run(async {
+        let world = World::new();
+        let a = world.empty_instance(1).await;
+        let mut ahead = orders_shown();
+        ahead[0].entity_name = EntityName::parse(&ORDERS.to_lowercase()).expect("name");
+        ahead[0].relationship.to_entity = "shop_CONTACTS".to_owned();
+        world.node.set_activities(a, ahead).await.expect("valid");
+        let rows = (Some("a,Oslo,1,ka,\n"), Some(ORDER_ROWS));
+        let job = world.refresh_with(a, noon(), rows.0, rows.1).await;
+        assert_eq!(job.report.expect("a report").activities, 1);
+        let shown = world.timeline(a, "a").await;
+        assert_eq!(shown, [(format!("{ORDERS}:1"), true)]);
     });
 }
 

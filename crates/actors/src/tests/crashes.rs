@@ -8,8 +8,9 @@ use sanntid_types::ErrorCode;
 
 use super::{
     samples::{city, code, refused, seconds, visit},
-    world::{World, begun, config, memory, run},
+    world::{World, begun, config, memory, run, until},
 };
+use crate::registry::Look;
 
 const UNAVAILABLE: Option<ErrorCode> = Some(ErrorCode::TenantUnavailable);
 
@@ -61,6 +62,25 @@ fn until_the_restart_reads_go_on_and_writes_are_refused() {
         assert_eq!(world.city(a, "a").await.as_deref(), Some("Hamar"));
         world.patch(b, city("a", "Moss")).await;
         world.quiet().await;
+    });
+}
+
+#[test]
+fn reads_go_on_during_the_restart_too() {
+    run(async {
+        let world = World::new();
+        let a = world.instance(1).await;
+        world.patch(a, city("a", "Hamar")).await;
+        world.kv.questions.close();
+        world.panic(a).await;
+        // A start asks the store how it is, and gets no answer.
+        let registry = &world.node.shared.registry;
+        until(|| matches!(registry.look(a), Ok(Look::Wait(_)))).await;
+        assert_eq!(world.city(a, "a").await.as_deref(), Some("Hamar"));
+        let patch = begun(world.node.patch(a, city("a", "Moss"))).await;
+        world.kv.questions.reopen();
+        patch.await.expect("it waited for the start");
+        assert_eq!(world.city(a, "a").await.as_deref(), Some("Moss"));
     });
 }
 

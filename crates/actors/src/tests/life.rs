@@ -201,6 +201,7 @@ fn a_change_that_gives_up_waiting_leaves_no_second_owner() {
         let world = World::with(hasty, memory());
         let (a, b) = (world.instance(1).await, world.instance(2).await);
         let old = world.node.shared.registry.running(a).expect("runs");
+        let serial = world.node.shared.registry.serial(a);
         let blocked = world.block(b).await;
         assert_eq!(
             code(world.node.delete_instance(a).await),
@@ -208,6 +209,7 @@ fn a_change_that_gives_up_waiting_leaves_no_second_owner() {
         );
         // The old owner is still there: nobody else may come before it is gone.
         assert!(old.addr.connected());
+        assert_eq!(world.node.shared.registry.serial(a), serial);
         assert_eq!(
             code(world.node.patch(a, city("a", "Moss")).await),
             Some(ErrorCode::TenantUnavailable)

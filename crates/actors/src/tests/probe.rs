@@ -105,6 +105,8 @@ pub(super) struct ProbeKv {
     pub(super) inner: Arc<dyn Kv>,
     pub(super) commits: Gate,
     pub(super) loads: Gate,
+    /// Before questions about its health.
+    pub(super) questions: Gate,
     is_full: AtomicBool,
     is_cut: AtomicBool,
     panics: AtomicBool,
@@ -146,6 +148,7 @@ impl ProbeKv {
             inner,
             commits: Gate::open(),
             loads: Gate::open(),
+            questions: Gate::open(),
             is_full: AtomicBool::new(false),
             is_cut: AtomicBool::new(false),
             panics: AtomicBool::new(false),
@@ -164,6 +167,7 @@ impl ProbeKv {
         self.is_cut.store(true, Ordering::SeqCst);
         self.commits.reopen();
         self.loads.reopen();
+        self.questions.reopen();
     }
 
     /// Panics at the next commit.
@@ -240,6 +244,7 @@ impl Kv for ProbeKv {
     }
 
     fn health(&self) -> Health {
+        self.questions.pass();
         assert!(
             !self.panics_when_asked.swap(false, Ordering::SeqCst),
             "as planned"

@@ -101,6 +101,30 @@ fn a_next_page_begins_where_the_last_one_ended() {
 }
 
 #[test]
+fn a_next_page_of_activities_reads_none_of_the_pages_before() {
+    let mut instance = Instance::new();
+    instance.limits.page_rows_default = 20;
+    for second in 0..60 {
+        let time = format!("2026-11-01T00:00:{second:02}Z");
+        instance.append(&visit(&format!("v{second:02}"), "b", &time));
+    }
+    for options in [&[("$filter", "CustomerId in ('a', 'b')")][..], &[]] {
+        let mut page = instance.collection("UnifiedActivity", options);
+        // The entry before and the one behind the page are met as well.
+        for activities in [23, 21] {
+            instance.stored.take_reads();
+            page = instance.follow(page["@odata.nextLink"].as_str().expect("more"));
+            assert_eq!(
+                instance.stored.take_reads().activities,
+                activities,
+                "{options:?}"
+            );
+        }
+        assert_eq!(page.get("@odata.nextLink"), None);
+    }
+}
+
+#[test]
 fn one_activity_opens_only_the_timelines_where_it_can_stand() {
     let mut instance = alphabet();
     instance.append(&visit("v", "c", "2026-11-02T00:00:00Z"));

@@ -128,6 +128,18 @@ fn activities_over_the_limit_are_refused_where_all_are_needed() {
 }
 
 #[test]
+fn customers_without_activities_count_as_visited() {
+    let mut instance = instance(0);
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let people = names.map(|id| person(id, None, None));
+    instance.refresh(&people[..5], &[], &[]);
+    assert!(instance.all_ids("UnifiedActivity", &[]).is_empty());
+    instance.refresh(&people, &[], &[]);
+    let error = instance.refusal("UnifiedActivity", &[]);
+    assert_eq!(error.code, FilterNeedsIndex);
+}
+
+#[test]
 fn pages_over_the_limit_go_on_as_each_reads_little() {
     let mut instance = instance(12);
     instance.limits.page_rows_default = 3;
