@@ -13,7 +13,7 @@ use std::{
 use actix::{Arbiter, ArbiterHandle};
 use parking_lot::Mutex;
 use sanntid_engine::{CallError, TenantState};
-use sanntid_store::{Expiry, Health, Kv, Snapshot, catalog};
+use sanntid_store::{Expiry, Health, Kv, Snapshot, Sweeper, catalog};
 use sanntid_types::{Clock, Error, ErrorCode, InstanceId};
 use tokio::sync::mpsc;
 
@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Config,
     pub(crate) expiry: Arc<Expiry>,
+    /// Keeps its place in what is reclaimed.
+    pub(crate) sweeper: Mutex<Sweeper>,
     pub(crate) refreshes: Refreshes,
     /// Where the parts of uploads lie.
     pub(crate) uploads: PathBuf,
@@ -86,6 +88,7 @@ impl Node {
             kv,
             clock,
             expiry,
+            sweeper: Mutex::default(),
             refreshes: Refreshes::new(config.refreshes_max, waiting),
             uploads: data_dir.join("uploads"),
             instance_changes: Mutex::new(()),

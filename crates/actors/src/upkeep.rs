@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use sanntid_store::{Health, sweep};
+use sanntid_store::Health;
 use sanntid_types::Instant;
 
 use crate::{
@@ -52,7 +52,8 @@ impl Shared {
             return health;
         }
         let now: Instant = self.clock.now();
-        if let Err(error) = sweep(&*self.kv, now, self.config.sweep_records_max) {
+        let budget = self.config.sweep_records_max;
+        if let Err(error) = self.sweeper.lock().sweep(&*self.kv, now, budget) {
             tracing::debug!(%error, "reclamation waits");
         }
         if with_uploads && let Err(error) = uploads::remove_expired(self, now) {
