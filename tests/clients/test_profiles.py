@@ -119,16 +119,19 @@ def test_an_id_with_unusual_characters_reaches_its_profile(client, shop):
         assert (read.additional_properties["CustomerId"], read.additional_properties["City"]) == (ODD_ID, "Vadsø")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=HttpOperationError,
-    reason="the client sends no quoted key, and only there an encoded slash is read as a part of it",
-)
 def test_an_id_with_a_slash_reaches_its_profile(client, shop):
     shop.load(CUSTOMERS + "S/1,Siv Nordmann,Hamar,,4,,,,K4\n")
     read = client.get_entities_with_odata_path(shop.id, "Customer('S/1')")
     assert read.additional_properties["City"] == "Hamar"
     assert patch(client, shop, document(City="Vadsø"), profile_id="S/1") is None
+    read = client.get_entities_with_odata_path(shop.id, "Customer('S/1')")
+    assert read.additional_properties["City"] == "Vadsø"
+
+
+def test_a_query_in_an_id_reaches_no_other_profile(client, shop):
+    answer = patch(client, shop, document(City="x"), profile_id="C1?caller=y")
+    assert isinstance(answer, ODataError)
+    assert (answer.error_code, answer.target) == ("profileNotFound", "C1?caller=y")
 
 
 def test_a_former_id_acts_on_the_profile_that_took_it_over(client, shop):

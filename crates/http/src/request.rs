@@ -64,9 +64,28 @@ pub(crate) fn segment(request: &HttpRequest, name: &str) -> Result<String, Error
 }
 
 /// The decoded text behind `/data/`, whether it came as one segment or as several.
+///
+/// A segment of its own behind an entity is the key as a whole, whatever its escapes stand for: it
+/// comes in the quoted form, in which `/` and `?` are a part of it.
 pub(crate) fn data_tail(request: &HttpRequest) -> Result<String, Error> {
     let raw = request.uri().path();
-    decode(raw.split_once("/data/").map_or("", |(_, tail)| tail))
+    let raw = raw.split_once("/data/").map_or("", |(_, tail)| tail);
+    match raw.split_once('/') {
+        Some((entity, key)) if is_name(entity) && !key.is_empty() && !key.contains('/') => {
+            let key = decode(key)?;
+            // What OData itself has behind an entity begins so.
+            if key.starts_with('$') {
+                return Ok(format!("{entity}/{key}"));
+            }
+            Ok(format!("{entity}('{}')", key.replace('\'', "''")))
+        }
+        _ => decode(raw),
+    }
+}
+
+fn is_name(segment: &str) -> bool {
+    let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    !segment.is_empty() && segment.bytes().all(is_of_names)
 }
 
 /// The instance that a path names. Any text that is no UUID names none.

@@ -30,6 +30,11 @@ fn a_profile_is_named_in_every_form() {
         ("/data/Customer('a%2Fb%3Fc')", "a/b?c"),
         ("/data/Customer/a+b%20c", "a+b c"),
         ("/data/Customer/%C3%A5%2525", "å%25"),
+        // A segment of its own is the key, whatever it holds: no other profile may be meant.
+        ("/data/Customer/a%2Fb", "a/b"),
+        ("/data/Customer/a%3Fcaller=x", "a?caller=x"),
+        ("/data/Customer/O'Hara", "O'Hara"),
+        ("/data/Customer('$count')", "$count"),
     ] {
         let answer = server.send(&patch(path));
         assert_eq!(answer.status, 204, "{path}: {}", answer.text());
