@@ -13,6 +13,7 @@ mod disk_full;
 mod instances;
 mod kill;
 mod main_job;
+mod pushing;
 mod reads;
 mod refreshes;
 mod shutdown;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use sanntid_engine::{
     ActivitiesAnswer, AppendAnswer, AppendCall, CallError, JobRequest, Later, NewInstance,
-    PartFormat, PartSink, PatchAnswer, PatchCall, Readiness, Reading, Snapshot, Tenants,
-    check_activities, needs_reprojection,
+    OpenSnapshot, PartFormat, PartSink, PatchAnswer, PatchCall, Readiness, Reading, Snapshot,
+    Tenants, check_activities, needs_reprojection,
 };
 use sanntid_store::{Health, TenantView, catalog};
 use sanntid_types::{
@@ -121,6 +121,13 @@ impl Tenants for Node {
         Box::pin(
             self.shared
                 .aside(move |shared| shared.open_part(instance, snapshot, &entity, part, format)),
+        )
+    }
+
+    fn open_snapshots(&self, instance: InstanceId) -> Later<'_, Vec<OpenSnapshot>> {
+        Box::pin(
+            self.shared
+                .aside(move |shared| shared.list_open_uploads(instance)),
         )
     }
 

@@ -8,7 +8,7 @@ mod part;
 
 use std::{path::PathBuf, sync::Arc};
 
-use sanntid_engine::{CallError, Snapshot, SnapshotState};
+use sanntid_engine::{ArrivedPart, CallError, OpenSnapshot, Snapshot, SnapshotState};
 use sanntid_store::{
     Snapshot as Stored,
     catalog::{self, UploadRecord},
@@ -72,6 +72,33 @@ impl Shared {
             Ok(described(&record))
         })
         .await
+    }
+
+    /// The uploads of an instance that can still be filled, oldest first.
+    pub(crate) fn list_open_uploads(&self, id: InstanceId) -> Result<Vec<OpenSnapshot>, CallError> {
+        let incarnation = self.record_of(id)?.incarnation;
+        let snapshot = self.kv.snapshot().map_err(|error| refusal(&error))?;
+        let now = self.clock.now();
+        let mut open = Vec::new();
+        for record in catalog::uploads(&*snapshot, incarnation) {
+            let record = record.map_err(|error| refusal(&error))?;
+            if record.job.is_some() || record.expires_at <= now {
+                continue;
+            }
+            let snapshot = described(&record);
+            let parts = record.parts.into_iter().map(|part| ArrivedPart {
+                entity: part.entity,
+                number: part.number,
+                bytes: part.bytes,
+                hash: part.hash,
+            });
+            open.push(OpenSnapshot {
+                snapshot,
+                manifest: record.manifest,
+                parts: parts.collect(),
+            });
+        }
+        Ok(open)
     }
 
     pub(crate) async fn commit_upload(

@@ -42,9 +42,9 @@ pub use record::{ActivityIdentity, Owner, Record, SourceActivity, StoredActivity
 pub use redirect::{Claim, compose_redirects};
 pub use tenant::{EntityTable, Switch, TenantState};
 pub use tenants::{
-    ActivitiesAnswer, AppendAnswer, AppendCall, CallError, JobRequest, Later, NewInstance,
-    PartFormat, PartKind, PartSink, PatchAnswer, PatchCall, Readiness, Reading, Snapshot,
-    SnapshotState, Tenants,
+    ActivitiesAnswer, AppendAnswer, AppendCall, ArrivedPart, CallError, JobRequest, Later,
+    NewInstance, OpenSnapshot, PartFormat, PartKind, PartSink, PatchAnswer, PatchCall, Readiness,
+    Reading, Snapshot, SnapshotState, Tenants,
 };
 pub use timeline::{RealtimeOrigin, TimelineEntry, TimelineQuery, timeline};
 pub use valid_until::parse_valid_until;

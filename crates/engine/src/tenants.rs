@@ -119,6 +119,25 @@ pub struct Snapshot {
     pub expires_at: Instant,
 }
 
+/// Describes an open upload with what has arrived of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenSnapshot {
+    pub snapshot: Snapshot,
+    pub manifest: Manifest,
+    /// In the order in which they arrived.
+    pub parts: Vec<ArrivedPart>,
+}
+
+/// Describes one part of an upload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArrivedPart {
+    pub entity: EntityName,
+    pub number: u32,
+    pub bytes: u64,
+    /// The BLAKE3 hash of its bytes, in hex.
+    pub hash: String,
+}
+
 /// Says where an upload stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SnapshotState {
@@ -133,7 +152,7 @@ pub trait PartSink: Send {
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error>;
 
     /// Makes the part durable; it replaces an earlier one of its number.
-    fn finish(self: Box<Self>) -> Result<(), Error>;
+    fn finish(self: Box<Self>) -> Result<(), CallError>;
 }
 
 /// Asks for a job.
@@ -209,6 +228,9 @@ pub trait Tenants: Send + Sync + 'static {
         part: u32,
         format: PartFormat,
     ) -> Later<'_, Box<dyn PartSink>>;
+
+    /// Lists the uploads that are neither committed nor expired, oldest first.
+    fn open_snapshots(&self, instance: InstanceId) -> Later<'_, Vec<OpenSnapshot>>;
 
     /// Queues the job that loads an upload; repeated, it gives the same job.
     fn commit_snapshot(&self, instance: InstanceId, snapshot: SnapshotId) -> Later<'_, Job>;

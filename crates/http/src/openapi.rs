@@ -48,6 +48,7 @@ use crate::{
         entities::get,
         entities::size,
         snapshots::open,
+        snapshots::list,
         snapshots::put_part,
         snapshots::commit,
         snapshots::abort,

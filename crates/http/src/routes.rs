@@ -88,6 +88,7 @@ fn administration() -> Vec<Operation> {
         operation!(GET "/instances/{instanceId}/manage/entities/{entityName}/entitysize",
             "get_entity_size", entities::size),
         operation!(POST "/instances/{instanceId}/snapshots", "open_snapshot", snapshots::open),
+        operation!(GET "/instances/{instanceId}/snapshots", "get_open_snapshots", snapshots::list),
         operation!(PUT
             "/instances/{instanceId}/snapshots/{snapshotId}/entities/{entityName}/parts/{partNumber}",
             "put_snapshot_part", snapshots::put_part),

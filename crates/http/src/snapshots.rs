@@ -5,7 +5,7 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
 use actix_web::web::{self, Data, Payload};
-use sanntid_engine::{PartFormat, PartKind, PartSink, SnapshotState};
+use sanntid_engine::{ArrivedPart, PartFormat, PartKind, PartSink, Snapshot, SnapshotState};
 use sanntid_types::{EntityName, Error, ErrorCode, Instant, Manifest, SnapshotId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,7 +15,7 @@ use crate::error::{ErrorBody, Failure};
 use crate::job_model::GraphJobInfo;
 use crate::key::Caller;
 use crate::query::{Query, shown};
-use crate::reply::{Reply, json, no_content};
+use crate::reply::{Reply, json, no_content, ok};
 use crate::request::{self, Instance};
 use crate::schemas;
 use crate::server::Shared;
@@ -36,6 +36,57 @@ pub(crate) struct SnapshotInfo {
     /// Until when it can be filled and committed.
     #[schema(value_type = String, format = "date-time")]
     expires_at: Instant,
+}
+
+impl SnapshotInfo {
+    fn of(snapshot: &Snapshot) -> Self {
+        Self {
+            snapshot_id: snapshot.id,
+            state: match snapshot.state {
+                SnapshotState::Open => "open",
+                SnapshotState::Committed => "committed",
+            },
+            expires_at: snapshot.expires_at,
+        }
+    }
+}
+
+/// An upload that can still be filled.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct OpenSnapshotInfo {
+    #[serde(flatten)]
+    snapshot: SnapshotInfo,
+    #[schema(value_type = schemas::Manifest)]
+    manifest: Manifest,
+    parts: Vec<ArrivedPartInfo>,
+}
+
+/// A part that has arrived.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ArrivedPartInfo {
+    #[schema(value_type = String, example = "Customer")]
+    entity: EntityName,
+    number: u32,
+    bytes: u64,
+    /// The BLAKE3 hash of its bytes as they were sent, in hex.
+    hash: String,
+}
+
+impl ArrivedPartInfo {
+    fn of(part: ArrivedPart) -> Self {
+        let ArrivedPart {
+            entity,
+            number,
+            bytes,
+            hash,
+        } = part;
+        Self {
+            entity,
+            number,
+            bytes,
+            hash,
+        }
+    }
 }
 
 /// Open an upload.
@@ -82,15 +133,33 @@ pub(crate) async fn open(
     let body = body::read_default(&request, payload, &shared).await?;
     let manifest: Manifest = body::parse(&body)?;
     let snapshot = shared.tenants.open_snapshot(instance.0, manifest).await?;
-    let info = SnapshotInfo {
-        snapshot_id: snapshot.id,
-        state: match snapshot.state {
-            SnapshotState::Open => "open",
-            SnapshotState::Committed => "committed",
-        },
-        expires_at: snapshot.expires_at,
-    };
-    json(StatusCode::CREATED, &info)
+    json(StatusCode::CREATED, &SnapshotInfo::of(&snapshot))
+}
+
+/// List the open uploads.
+///
+/// Whoever was interrupted finds here what has arrived already, and sends the rest.
+#[utoipa::path(
+    get,
+    path = "/instances/{instanceId}/snapshots",
+    operation_id = "get_open_snapshots",
+    tag = "Snapshots",
+    responses((status = 200, description = "Oldest first", body = Vec<OpenSnapshotInfo>))
+)]
+pub(crate) async fn list(
+    shared: Data<Shared>,
+    _caller: Caller,
+    instance: Instance,
+    query: Query,
+) -> Reply {
+    query.finish()?;
+    let open = shared.tenants.open_snapshots(instance.0).await?;
+    let open = open.into_iter().map(|open| OpenSnapshotInfo {
+        snapshot: SnapshotInfo::of(&open.snapshot),
+        manifest: open.manifest,
+        parts: open.parts.into_iter().map(ArrivedPartInfo::of).collect(),
+    });
+    ok(&open.collect::<Vec<_>>())
 }
 
 /// Send one part of an entity.

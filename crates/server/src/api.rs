@@ -78,6 +78,25 @@ impl JobView {
     }
 }
 
+/// An upload that can still be filled.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenSnapshot {
+    pub snapshot_id: String,
+    pub manifest: Manifest,
+    pub parts: Vec<ArrivedPart>,
+}
+
+/// A part of an upload that the server has.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ArrivedPart {
+    pub entity: String,
+    pub number: usize,
+    pub bytes: u64,
+    /// The BLAKE3 hash of its bytes, in hex.
+    pub hash: String,
+}
+
 /// Names one instance on one server.
 #[derive(Clone)]
 pub struct Instance {
@@ -213,6 +232,18 @@ impl Instance {
         let manifest = serde_json::to_value(manifest).expect("a manifest is JSON");
         let opened = self.send("POST", "/snapshots", &manifest)?.body;
         text_at(&opened, "snapshotId")
+    }
+
+    /// Lists the uploads that can still be filled.
+    ///
+    /// # Errors
+    /// Every [`Error`].
+    pub fn open_snapshots(&self) -> Result<Vec<OpenSnapshot>, Error> {
+        let answer = self.get("/snapshots")?;
+        serde_json::from_value(answer).map_err(|error| Error::Unreadable {
+            url: "the server".to_owned(),
+            shown: format!("open uploads: {error}"),
+        })
     }
 
     /// Sends one part.

@@ -23,7 +23,7 @@ mod signals;
 mod wiring;
 
 pub use admin_key::FILE_NAME as ADMIN_KEY_FILE;
-pub use api::{Instance, JobView, TaskView};
+pub use api::{ArrivedPart, Instance, JobView, OpenSnapshot, TaskView};
 pub use client::{Answer, Client, Refusal};
 pub use clock::{JumpGuard, Reading, Stopwatch, SystemClock};
 pub use commands::main;

@@ -1,5 +1,8 @@
-//! Owns the upload of a snapshot: open, send all parts, commit; or throw it away when that fails.
+//! Owns the upload of a snapshot: open it or go on with one that was interrupted, send what is
+//! missing, commit.
 //! Must not find files or print anything: it gets parts and reports to a [`Progress`].
+
+mod resume;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use sanntid_types::Manifest;
 
-use crate::api::{Instance, JobView};
+use crate::api::{ArrivedPart, Instance, JobView};
 use crate::client::{Error, Stream};
 use crate::signals::Interrupt;
 
@@ -37,6 +40,8 @@ pub trait Progress {
     fn advance(&self, bytes: u64);
     /// The file is stored.
     fn end(&self, part: &Part);
+    /// An interrupted upload had stored the file already.
+    fn skip(&self, part: &Part);
 }
 
 /// Hears nothing.
@@ -46,22 +51,32 @@ impl Progress for Silent {
     fn begin(&self, _: &Part) {}
     fn advance(&self, _: u64) {}
     fn end(&self, _: &Part) {}
+    fn skip(&self, _: &Part) {}
 }
 
 /// Uploads a snapshot and gives the job that loads it.
 ///
+/// An open upload of the same manifest is gone on with: parts that arrived with the same bytes are
+/// not sent again.
+///
 /// # Errors
-/// Every [`Error`]; the upload is thrown away then, also when the user asked to stop.
+/// Every [`Error`]. An upload that the server refuses is thrown away; an interrupted one stays, to
+/// be gone on with until it expires.
 pub fn push(
     instance: &Instance,
     manifest: &Manifest,
     parts: &[Part],
     progress: &dyn Progress,
 ) -> Result<JobView, Error> {
-    let snapshot = instance.open_snapshot(manifest)?;
-    let sent = send_all(instance, &snapshot, parts, progress)
+    let open = instance.open_snapshots()?;
+    let begun = open.into_iter().find(|open| resume::fits(open, manifest));
+    let (snapshot, arrived) = match begun {
+        Some(open) => (open.snapshot_id, open.parts),
+        None => (instance.open_snapshot(manifest)?, Vec::new()),
+    };
+    let sent = send_all(instance, &snapshot, parts, &arrived, progress)
         .and_then(|()| instance.commit_snapshot(&snapshot));
-    if sent.is_err() {
+    if let Err(Error::Refused(_)) = sent {
         // It expires by itself if even this fails; the first error is the one that matters.
         if let Err(error) = instance.abort_snapshot(&snapshot) {
             tracing::debug!(%error, snapshot, "upload could not be thrown away");
@@ -74,12 +89,22 @@ fn send_all(
     instance: &Instance,
     snapshot: &str,
     parts: &[Part],
+    arrived: &[ArrivedPart],
     progress: &dyn Progress,
 ) -> Result<(), Error> {
     for (index, part) in parts.iter().enumerate() {
         let entity = &part.entity;
         let before = parts.iter().take(index);
         let number = 1 + before.filter(|other| other.entity == *entity).count();
+        let there = arrived
+            .iter()
+            .find(|there| there.number == number && there.entity == mapped(entity));
+        if let Some(there) = there
+            && resume::is_same(part, there, instance.client().interrupt())?
+        {
+            progress.skip(part);
+            continue;
+        }
         let sending = Sending {
             part,
             progress,
@@ -133,6 +158,7 @@ impl Stream for Sending<'_> {
     }
 }
 
+/// Opens a file; the error names it.
 fn open(path: &Path) -> io::Result<File> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     File::open(path).map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))

@@ -20,4 +20,4 @@ pub use child::{ChildServer, serve_if_marked};
 pub use client::{Answer, Http};
 pub use clock::SimulatedClock;
 pub use sample::{Sample, contoso_folder, wait_for_job};
-pub use server::TestServer;
+pub use server::{KEY, TestServer};

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use crate::{Http, SimulatedClock};
 
 /// The administrator's key of every test server.
-pub(crate) const KEY: &str = "test-key-0123456789abcdef0123456789";
+pub const KEY: &str = "test-key-0123456789abcdef0123456789";
 
 /// A server that ends with its value.
 pub struct TestServer {

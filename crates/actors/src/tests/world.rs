@@ -172,7 +172,7 @@ impl World {
         let part = self.node.open_part(id, upload, entity, number, format);
         let mut part = part.await?;
         part.write(content)?;
-        Ok(part.finish()?)
+        part.finish()
     }
 
     /// Uploads customers, whose rows are given without their header, up to the commit.

@@ -19,7 +19,7 @@ use sanntid_types::{EntityName, Error, ErrorCode, Incarnation, InstanceId, Snaps
 use super::{expiry::remove_file, open_record};
 use crate::{
     node::{Shared, not_found},
-    outcome::{refusal, unavailable},
+    outcome::refusal,
     tenant::Change,
 };
 
@@ -74,9 +74,11 @@ impl Shared {
                 number,
                 encoding: encoding(format),
                 bytes: 0,
+                hash: String::new(),
                 file,
             },
             path,
+            hasher: blake3::Hasher::new(),
             writer: Some(created),
         }))
     }
@@ -102,6 +104,7 @@ struct Part {
     upload: SnapshotId,
     record: PartRecord,
     path: PathBuf,
+    hasher: blake3::Hasher,
     /// `None` once a record names the part, or may: its file is to stay.
     writer: Option<File>,
 }
@@ -116,12 +119,14 @@ impl PartSink for Part {
             return Err(disk_full());
         }
         writer.write_all(bytes).map_err(|error| disk(&error))?;
+        self.hasher.update(bytes);
         self.record.bytes += bytes.len() as u64;
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> Result<(), Error> {
+    fn finish(mut self: Box<Self>) -> Result<(), CallError> {
         let synced = self.sync();
+        self.record.hash = self.hasher.finalize().to_hex().to_string();
         let (shared, id) = (Arc::clone(&self.shared), self.id);
         let (incarnation, upload, record) = (self.incarnation, self.upload, self.record.clone());
         let named = self.shared.wait_for(async move {
@@ -144,20 +149,11 @@ impl PartSink for Part {
                 }
                 Ok(())
             }
-            Some(Err(CallError::Refused(error))) => Err(error),
-            Some(Err(CallError::Unknown)) => {
+            Some(Err(CallError::Refused(error))) => Err(error.into()),
+            Some(Err(CallError::Unknown)) | None => {
+                // A record may name the file: expiry removes it where none does.
                 self.writer = None;
-                let text = "the store failed on the way: whether it has the part shows when it \
-                            has recovered; send the part again";
-                Err(Error::new(ErrorCode::StorePoisoned, text).with_target("store"))
-            }
-            None => {
-                // It may have been stored all the same.
-                self.writer = None;
-                Err(unavailable(
-                    id,
-                    "is not served any more; send the part again",
-                ))
+                Err(CallError::Unknown)
             }
         }
     }

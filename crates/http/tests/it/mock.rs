@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use sanntid_engine::{
-    ActivitiesAnswer, AppendAnswer, AppendCall, CallError, JobRequest, Later, NewInstance,
-    PartFormat, PartSink, PatchAnswer, PatchCall, Readiness, Reading, Snapshot, SnapshotState,
-    TenantState, Tenants,
+    ActivitiesAnswer, AppendAnswer, AppendCall, ArrivedPart, CallError, JobRequest, Later,
+    NewInstance, OpenSnapshot, PartFormat, PartSink, PatchAnswer, PatchCall, Readiness, Reading,
+    Snapshot, SnapshotState, TenantState, Tenants,
 };
 use sanntid_types::{
     ActivityConfig, ActivityState, EntityName, Error, ErrorCode, InstanceId, InstanceInfo,
@@ -224,6 +224,27 @@ impl Tenants for Mock {
         })
     }
 
+    fn open_snapshots(&self, of: InstanceId) -> Later<'_, Vec<OpenSnapshot>> {
+        self.answer("open_snapshots", Some(of), || {
+            let manifest = r#"{"asOf": "2026-11-23T02:00:00Z", "entities": [
+                {"name": "Customer", "entityType": "profile", "key": "CustomerId", "attributes": []}]}"#;
+            vec![OpenSnapshot {
+                snapshot: Snapshot {
+                    id: SnapshotId(uuid::Uuid::from_u128(7)),
+                    state: SnapshotState::Open,
+                    expires_at: at("2026-11-24T12:00:00Z"),
+                },
+                manifest: serde_json::from_str(manifest).expect("a manifest"),
+                parts: vec![ArrivedPart {
+                    entity: EntityName::parse("Customer").expect("a name"),
+                    number: 1,
+                    bytes: 30,
+                    hash: "ab".repeat(32),
+                }],
+            }]
+        })
+    }
+
     fn commit_snapshot(&self, of: InstanceId, snapshot: SnapshotId) -> Later<'_, Job> {
         let job = self.job.lock().unwrap().clone();
         self.answer(
@@ -315,7 +336,10 @@ impl PartSink for Sink {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> Result<(), Error> {
+    fn finish(mut self: Box<Self>) -> Result<(), CallError> {
+        if self.bytes.starts_with(b"unknown") {
+            return Err(CallError::Unknown);
+        }
         assert!(!self.bytes.starts_with(b"panic"), "told to panic");
         let bytes = std::mem::take(&mut self.bytes);
         self.parts

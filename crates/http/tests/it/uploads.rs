@@ -157,11 +157,26 @@ fn more_uploads_than_places_are_told_to_come_back() {
 #[test]
 fn a_part_of_which_nothing_is_known_gets_no_answer() {
     let server = Running::start();
-    assert!(
-        csv(&part("1"))
-            .body("panic")
-            .exchange(server.address)
-            .is_empty()
-    );
+    for body in ["panic", "unknown"] {
+        let call = csv(&part("1")).body(body);
+        assert!(call.exchange(server.address).is_empty(), "{body}");
+    }
     assert_eq!(server.send(&csv(&part("1")).body("x")).status, 204);
+}
+
+#[test]
+fn open_uploads_are_listed_with_what_has_arrived() {
+    let server = Running::start();
+    let answer = server.send(&Call::new("GET", &at("/snapshots")));
+    assert_eq!(answer.status, 200);
+    let open = &answer.json()[0];
+    assert_eq!(open["snapshotId"], "00000000-0000-0000-0000-000000000007");
+    assert_eq!(open["state"], "open");
+    assert_eq!(open["manifest"]["entities"][0]["name"], "Customer");
+    let part = &open["parts"][0];
+    assert_eq!(
+        (&part["entity"], &part["number"]),
+        (&"Customer".into(), &1.into())
+    );
+    assert_eq!(part["hash"], "ab".repeat(32));
 }

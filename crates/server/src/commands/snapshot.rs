@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::Context;
 use crate::api::{Instance, JobView};
 use crate::cli::PushArgs;
+use crate::client::Error;
 use crate::clock::SystemClock;
 use crate::output::{self, note};
 use crate::push::{Part, Progress, push as upload};
@@ -26,6 +27,12 @@ pub(super) fn push(context: &Context, arguments: &PushArgs) -> anyhow::Result<()
     let bars = Bars::new();
     let committed = upload(&instance, &manifest, &parts, &bars);
     bars.0.finish_and_clear();
+    let may_go_on = !matches!(committed, Ok(_) | Err(Error::Refused(_)));
+    let committed = if may_go_on {
+        committed.context("not all has arrived; the same command goes on from there")
+    } else {
+        committed.map_err(anyhow::Error::from)
+    };
     let stages = ProgressBar::new_spinner();
     let waited = instance.wait_for_job(&committed?.job_id, |job| {
         stages.set_message(stage_of(job));
@@ -119,11 +126,20 @@ impl Progress for Bars {
 
     fn end(&self, part: &Part) {
         let line = format!("sent {} ({} bytes)", name_of(part), part.bytes);
-        if self.0.is_hidden() {
-            note(&line);
-        } else {
-            self.0.println(line);
-        }
+        tell(&self.0, &line);
+    }
+
+    fn skip(&self, part: &Part) {
+        let line = format!("{} had arrived before", name_of(part));
+        tell(&self.0, &line);
+    }
+}
+
+fn tell(bar: &ProgressBar, line: &str) {
+    if bar.is_hidden() {
+        note(line);
+    } else {
+        bar.println(line);
     }
 }
 

@@ -29,6 +29,9 @@ pub struct PartRecord {
     pub number: u32,
     pub encoding: PartEncoding,
     pub bytes: u64,
+    /// The BLAKE3 hash of its bytes, in hex; empty where the part is older than these hashes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hash: String,
     /// Names the file that holds it.
     pub file: String,
 }

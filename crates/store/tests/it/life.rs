@@ -145,6 +145,7 @@ pub(crate) fn upload() -> catalog::UploadRecord {
             number: 1,
             encoding: catalog::PartEncoding::NdjsonGzip,
             bytes: 123,
+            hash: String::new(),
             file: "8-Customer-1".to_owned(),
         }],
     }
