@@ -7,6 +7,7 @@ import pytest
 import requests
 from dynamics.customerinsights.api.models import (
     ApiErrorResult,
+    InstanceCopyRequest,
     InstanceCreationRequest,
     InstanceInfo,
     InstanceMetadata,
@@ -15,7 +16,7 @@ from msrest.exceptions import HttpOperationError
 
 from conftest import document, published_client
 from server import KEY
-from shop import visit
+from shop import until_ended, visit
 
 
 def creation(name: str = "Contoso", **fields) -> InstanceCreationRequest:
@@ -54,6 +55,24 @@ def test_the_id_of_an_instance_can_be_given_once(client):
     assert isinstance(again, ApiErrorResult)
     assert (again.error_code, again.http_status_code) == ("instanceExists", "409")
     assert given in again.message
+
+
+def test_a_copy_of_an_instance_has_its_customers(client, shop):
+    metadata = InstanceMetadata(name="Copy", instance_type="sandbox")
+    made = client.copy_an_instance(InstanceCopyRequest(instance_id_to_copy=shop.id, instance_metadata=metadata))
+    assert isinstance(made, InstanceMetadata)
+    assert (made.name, made.provisioning_state) == ("Copy", "active")
+    job = client.get_list_of_recent_workflow_jobs(made.instance_id, "main")[0].job_id
+    ended = until_ended(
+        lambda: client.get_a_workflow_job_information(made.instance_id, "main", job), lambda found: found.job_status
+    )
+    assert ended.job_status == "successful"
+    read = client.get_entities_with_odata_path(made.instance_id, "Customer('C1')")
+    assert read.additional_properties["FullName"] == "Kari Nordmann"
+    none = client.copy_an_instance(
+        InstanceCopyRequest(instance_id_to_copy=str(uuid.uuid4()), instance_metadata=metadata)
+    )
+    assert none is None or none.error_code == "instanceNotFound"
 
 
 def test_a_bad_request_for_an_instance_is_told_by_an_api_error(client):

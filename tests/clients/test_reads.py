@@ -68,6 +68,17 @@ def test_rows_are_chosen_and_ordered(client, shop, options, found):
     assert (got if "orderby" in options else sorted(got)) == found
 
 
+def test_an_export_names_the_files_of_the_source(client, shop, http):
+    patched = client.update_an_entity(shop.id, "Customer", "C2", document(City="Vadsø"))
+    assert patched is None or patched.status_code == 204
+    read = client.get_entities_with_odata_path(shop.id, "Customer", proxy=True)
+    (request,) = read.additional_properties["httpRequests"]
+    assert request["uri"].endswith(f"/api/instances/{shop.id}/exports/Customer")
+    rows = http.get(f"/api/instances/{shop.id}/exports/Customer").text.splitlines()
+    assert rows[0].startswith("CustomerId,FullName,City")
+    assert [row for row in rows if row.startswith("C2,")] == ["C2,Ola Nordmann,Bergen,41000,2,1975-12-01,80,old-C2,K2"]
+
+
 def test_a_query_inside_the_encoded_path_is_read(client, shop):
     read = client.get_entities_with_odata_path(
         shop.id, "Customer?$filter=City eq 'Oslo'&$select=CustomerId&$count=true"

@@ -9,12 +9,17 @@
 
 mod bad_input;
 mod contoso;
+mod copying;
+mod data_sources;
 mod disk_full;
+mod exporting;
 mod instances;
 mod kill;
 mod main_job;
 mod pushing;
 mod reads;
 mod refreshes;
+mod schedules;
 mod shutdown;
+mod tables;
 mod tidy;

@@ -39,6 +39,8 @@ const ONLY_USERS: &[(&str, &[&str])] = &[
     ("fjall", &["store"]),
     ("tantivy", &["search"]),
     ("arrow", &["sources"]),
+    ("arrow-array", &["sources"]),
+    ("arrow-schema", &["sources"]),
     ("parquet", &["sources"]),
     ("object_store", &["sources"]),
     ("actix", &["actors"]),

@@ -1,6 +1,6 @@
 //! Owns the limits of tenants and refreshes. Must not read files or the environment.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
@@ -48,6 +48,10 @@ pub struct Config {
     pub upload_parts_max: usize,
     /// How long an upload lives after it was opened.
     pub upload_ttl: Duration,
+    /// Folders in which data sources may lie, with all below them; without any there are none.
+    pub data_source_folders: Vec<PathBuf>,
+    /// Data sources of one instance.
+    pub data_sources_max: usize,
     /// Records that one step of reclamation removes at most.
     pub sweep_records_max: usize,
     /// How often the store is looked after and idle tenants leave.
@@ -73,6 +77,8 @@ impl Default for Config {
             uploads_open_max: 8,
             upload_parts_max: 1000,
             upload_ttl: Duration::from_secs(24 * 3600),
+            data_source_folders: Vec::new(),
+            data_sources_max: 100,
             sweep_records_max: 5_000,
             upkeep_every: Duration::from_secs(1),
         }
@@ -132,6 +138,18 @@ impl Config {
                 "at most 100000",
             ),
             (self.upload_ttl >= second, "upload_ttl", "at least 1 s"),
+            (
+                self.data_source_folders
+                    .iter()
+                    .all(|path| path.is_absolute()),
+                "data_source_folders",
+                "absolute paths",
+            ),
+            (
+                (1..=1000).contains(&self.data_sources_max),
+                "data_sources_max",
+                "1 to 1000",
+            ),
             (
                 self.sweep_records_max >= 1,
                 "sweep_records_max",

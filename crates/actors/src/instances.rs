@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use sanntid_engine::{CallError, NewInstance, TenantState};
 use sanntid_store::{WriteBatch, catalog};
-use sanntid_types::{Error, ErrorCode, InstanceId, InstanceInfo, InstanceName};
+use sanntid_types::{Error, ErrorCode, InstanceId, InstanceInfo, InstanceName, JobKind};
 
 use crate::{
     node::{ATTEMPTS_MAX, Shared, not_found, settled_snapshot},
     outcome::{call_error, refusal, unavailable},
+    refresh,
     registry::{Close, ClosedSlot},
     tenant::Leave,
     uploads,
@@ -65,6 +66,22 @@ impl Shared {
         }
         let incarnation = catalog::next_incarnation(&*snapshot, &mut batch);
         let incarnation = incarnation.map_err(|error| refusal(&error))?;
+        let mut state = TenantState::new(id, incarnation);
+        if let Some(source) = new.copy_of {
+            let copied = catalog::instance(&*snapshot, source).and_then(|found| {
+                found.map_or(Ok(None), |found| {
+                    catalog::tenant(&*snapshot, found.incarnation)
+                })
+            });
+            let copied = copied.map_err(|error| refusal(&error))?;
+            let copied = copied.ok_or_else(|| not_found(source))?;
+            state.settings = copied.settings;
+            state.activities = copied.activities;
+            if !copied.entities.is_empty() {
+                let job = refresh::queued(JobKind::Copy(source), now);
+                catalog::put_job(&mut batch, incarnation, &job);
+            }
+        }
         drop(snapshot);
         let info = InstanceInfo {
             id,
@@ -83,8 +100,9 @@ impl Shared {
                 incarnation,
             },
         );
-        catalog::put_tenant(&mut batch, &TenantState::new(id, incarnation));
+        catalog::put_tenant(&mut batch, &state);
         self.kv.commit(batch).map_err(|error| call_error(&error))?;
+        self.refreshes.queue(id);
         Ok(info)
     }
 
@@ -166,6 +184,14 @@ impl Shared {
             if let Some(before) = before {
                 state.settings = before.settings;
                 state.activities = before.activities;
+            }
+            for source in catalog::data_sources(&*snapshot, ended) {
+                let source = source.map_err(|error| refusal(&error))?;
+                catalog::put_data_source(&mut batch, record.incarnation, &source);
+            }
+            for schedule in catalog::schedules(&*snapshot, ended) {
+                let schedule = schedule.map_err(|error| refusal(&error))?;
+                catalog::put_schedule(&mut batch, record.incarnation, &schedule);
             }
             catalog::put_instance(&mut batch, &record);
             catalog::put_tenant(&mut batch, &state);

@@ -24,6 +24,7 @@ use crate::{
     refresh::{self, Refreshes},
     registry::{Look, Registry, Task},
     running::Running,
+    schedule::Schedules,
     shard::Shard,
     tenant::{Call, Command, Decide, Leave, TenantActor},
     upkeep,
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     /// Keeps its place in what is reclaimed.
     pub(crate) sweeper: Mutex<Sweeper>,
     pub(crate) refreshes: Refreshes,
+    pub(crate) schedules: Schedules,
     /// Where the parts of uploads lie.
     pub(crate) uploads: PathBuf,
     /// Held while the list of instances is changed.
@@ -80,6 +82,7 @@ impl Node {
         };
         config.validate().map_err(invalid)?;
         let waiting = refresh::recover(&*kv, clock.now()).map_err(|error| refusal(&error))?;
+        let schedules = Schedules::recover(&*kv).map_err(|error| refusal(&error))?;
         let control = Arbiter::new();
         let shards: Vec<Arbiter> = (0..config.shards).map(|_| Arbiter::new()).collect();
         let (registry, tasks) = Registry::new(config.clone(), Arc::clone(&clock));
@@ -90,6 +93,7 @@ impl Node {
             expiry,
             sweeper: Mutex::default(),
             refreshes: Refreshes::new(config.refreshes_max, waiting),
+            schedules,
             uploads: data_dir.join("uploads"),
             instance_changes: Mutex::new(()),
             control: control.handle(),

@@ -9,8 +9,9 @@ use sanntid_engine::{
 };
 use sanntid_store::{Health, TenantView, catalog};
 use sanntid_types::{
-    ActivityConfig, EntityName, InstanceId, InstanceInfo, InstanceName, Job, JobId, JobKind,
-    Manifest, RowRejection, Settings, SnapshotId,
+    ActivityConfig, DataSource, DataSourceId, DataSourceSpec, EntityName, InstanceId, InstanceInfo,
+    InstanceName, Job, JobId, JobKind, Manifest, RowRejection, Schedule, ScheduleId, Settings,
+    SnapshotId, SourceState, Timezone,
 };
 
 use crate::{
@@ -139,6 +140,51 @@ impl Tenants for Node {
         Box::pin(self.shared.abort_upload(instance, snapshot))
     }
 
+    fn data_sources(&self, instance: InstanceId) -> Later<'_, Vec<(DataSource, SourceState)>> {
+        Box::pin(
+            self.shared
+                .aside(move |shared| shared.list_data_sources(instance)),
+        )
+    }
+
+    fn put_data_source(
+        &self,
+        instance: InstanceId,
+        spec: DataSourceSpec,
+    ) -> Later<'_, (DataSource, SourceState)> {
+        Box::pin(self.shared.put_data_source(instance, spec))
+    }
+
+    fn delete_data_source(&self, instance: InstanceId, id: DataSourceId) -> Later<'_, ()> {
+        Box::pin(self.shared.delete_data_source(instance, id))
+    }
+
+    fn schedules(&self, instance: InstanceId) -> Later<'_, Vec<Schedule>> {
+        Box::pin(
+            self.shared
+                .aside(move |shared| shared.list_schedules(instance)),
+        )
+    }
+
+    fn put_schedules(
+        &self,
+        instance: InstanceId,
+        schedules: Vec<Schedule>,
+    ) -> Later<'_, Vec<Schedule>> {
+        Box::pin(self.shared.put_schedules(instance, schedules))
+    }
+
+    fn delete_schedule(&self, instance: InstanceId, id: ScheduleId) -> Later<'_, ()> {
+        Box::pin(self.shared.delete_schedule(instance, id))
+    }
+
+    fn timezones(&self, instance: InstanceId) -> Later<'_, Vec<Timezone>> {
+        Box::pin(
+            self.shared
+                .aside(move |shared| shared.list_timezones(instance)),
+        )
+    }
+
     fn submit_job(&self, instance: InstanceId, request: JobRequest) -> Later<'_, Job> {
         Box::pin(self.shared.submit_job(instance, request))
     }
@@ -231,11 +277,12 @@ impl Shared {
         request: JobRequest,
     ) -> Result<Job, CallError> {
         let kind = match request {
-            JobRequest::Refresh => JobKind::Sources,
+            JobRequest::Refresh(refresh) => JobKind::Refresh(refresh),
             JobRequest::Reproject => JobKind::Reproject,
         };
         let jobs_max = self.config.jobs_queued_max;
         let job = self.change(instance, move |change| {
+            refresh::check_request(change, &kind)?;
             refresh::new_job(change, kind, jobs_max)
         });
         Ok(refresh::shown(self, instance, job.await?))

@@ -29,6 +29,8 @@ pub(crate) struct Change<'a> {
     pub(crate) now: Instant,
     /// Whether a job was queued, which is to be started after the commit.
     pub(crate) has_new_job: bool,
+    /// Whether schedules were changed.
+    pub(crate) has_new_schedule: bool,
 }
 
 /// Decides about a change; an error changes nothing.
@@ -229,12 +231,14 @@ impl TenantActor {
             snapshot: &*snapshot,
             now: self.state.now(now),
             has_new_job: false,
+            has_new_schedule: false,
         };
         decide(&mut change)?;
         let Change {
             state,
             mut batch,
             has_new_job,
+            has_new_schedule,
             ..
         } = change;
         drop(snapshot);
@@ -251,6 +255,9 @@ impl TenantActor {
         if has_new_job {
             // Also where it may only be stored: whoever starts it looks.
             self.shared.refreshes.queue(self.state.instance);
+        }
+        if has_new_schedule {
+            self.shared.schedules.look_again(self.state.instance);
         }
         committed?;
         if is_new {

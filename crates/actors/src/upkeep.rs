@@ -39,6 +39,7 @@ impl Shared {
             Ok(Health::Poisoned | Health::Reopening | Health::Closed) => {}
             Err(error) => tracing::error!(%error, "upkeep has failed"),
         }
+        self.follow_schedules().await;
         self.refreshes.try_again();
         self.let_idle_go();
     }

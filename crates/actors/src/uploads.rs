@@ -15,7 +15,7 @@ use sanntid_store::{
 };
 use sanntid_types::{
     CUSTOMER, Detail, Error, ErrorCode, Incarnation, InstanceId, Instant, Job, JobKind, Manifest,
-    ManifestAttribute, SnapshotId,
+    ManifestAttribute, Origin, SnapshotId,
 };
 
 pub(crate) use self::expiry::{remove_expired, remove_files_of};
@@ -48,6 +48,7 @@ impl Shared {
         self.change(id, move |change| {
             let mut manifest = manifest;
             check_manifest(change, &mut manifest)?;
+            check_origins(change, &manifest)?;
             manifest.as_of = change.state.check_as_of(manifest.as_of, change.now)?;
             let mut open = 0;
             for upload in catalog::uploads(change.snapshot, change.state.incarnation) {
@@ -118,6 +119,7 @@ impl Shared {
             }
             let mut record = open_record(change.snapshot, incarnation, upload, change.now)?;
             check_parts(change, &record)?;
+            check_origins(change, &record.manifest)?;
             change
                 .state
                 .check_as_of(record.manifest.as_of, change.now)?;
@@ -150,7 +152,7 @@ impl Shared {
 }
 
 /// Checks a manifest against what is loaded; an entity without attributes takes those it had.
-fn check_manifest(change: &Change<'_>, manifest: &mut Manifest) -> Result<(), Error> {
+pub(crate) fn check_manifest(change: &Change<'_>, manifest: &mut Manifest) -> Result<(), Error> {
     let mut problems = Vec::new();
     for (index, entity) in manifest.entities.iter_mut().enumerate() {
         if !entity.attributes.is_empty() {
@@ -183,6 +185,21 @@ fn check_manifest(change: &Change<'_>, manifest: &mut Manifest) -> Result<(), Er
         return Err(Error::of_details("the manifest is not valid", problems));
     }
     manifest.schemas().map(|_| ())
+}
+
+/// Refuses entities that a data source brings: an entity comes from one source (rules 6.1).
+fn check_origins(change: &Change<'_>, manifest: &Manifest) -> Result<(), Error> {
+    for schema in manifest.schemas()? {
+        let name = schema.name.as_str();
+        if let Some(Origin::Source(source)) = change.state.origin(name) {
+            let text = format!(
+                "the entity {name} belongs to the data source {source}; an entity comes from one \
+                 source: delete the data source first"
+            );
+            return Err(Error::new(ErrorCode::InvalidArgument, text).with_target(name));
+        }
+    }
+    Ok(())
 }
 
 /// Checks that an upload is whole: every entity has parts, without gaps, and there is a Customer.

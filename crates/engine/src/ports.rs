@@ -47,6 +47,38 @@ pub trait View {
     /// The real-time overrides kept under exactly this id.
     fn overlay(&self, id: &ProfileId) -> Result<Option<Overlay>, ViewError>;
 
+    /// The row of a read-only table whose key attribute has this text.
+    fn row(&self, _table: TableId, _key: &str) -> Result<Option<Row>, ViewError> {
+        Ok(None)
+    }
+
+    /// The rows of a read-only table in ascending order of their places, those behind `after` only.
+    ///
+    /// A place is opaque, but the same in every view of the same table.
+    fn rows_after<'a>(
+        &'a self,
+        _table: TableId,
+        _after: Option<&str>,
+    ) -> Box<dyn Iterator<Item = Result<(String, Row), ViewError>> + 'a> {
+        Box::new(std::iter::empty())
+    }
+
+    /// The rows of a read-only table with this text as `CustomerId`, in ascending order of places.
+    ///
+    /// Of a table that is not indexed by customer it finds none.
+    fn rows_of_customer<'a>(
+        &'a self,
+        _table: TableId,
+        _customer: &str,
+    ) -> Box<dyn Iterator<Item = Result<(String, Row), ViewError>> + 'a> {
+        Box::new(std::iter::empty())
+    }
+
+    /// Whether `rows_of_customer` finds rows; tables that older versions loaded must be walked.
+    fn is_indexed_by_customer(&self, _table: TableId) -> Result<bool, ViewError> {
+        Ok(false)
+    }
+
     /// What is known of an activity id from the real-time API, expired or not.
     fn identity(&self, id: &ActivityId) -> Result<Option<ActivityIdentity>, ViewError>;
 

@@ -3,9 +3,10 @@
 
 use sanntid_types::{
     ActivityConfig, EntityName, EntitySchema, Error, ErrorCode, Generation, Incarnation,
-    InstanceId, Instant, Position, RefreshClears, Settings, TableId,
+    InstanceId, Instant, Origin, Position, RefreshClears, Settings, TableId,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +52,9 @@ pub struct TenantState {
     pub settings: Settings,
     /// Overrides accepted no later than this are cleared for good.
     pub cleared_through: Option<Instant>,
+    /// Where the rows of each loaded entity come from; nobody owns those that are not listed.
+    #[serde(default)]
+    pub origins: BTreeMap<EntityName, Origin>,
     /// Whether the current generation is a simulation's, which may not be exported (rules 6.9).
     #[serde(default)]
     pub simulated: bool,
@@ -75,6 +79,7 @@ impl TenantState {
             activities: Vec::new(),
             settings: Settings::default(),
             cleared_through: None,
+            origins: BTreeMap::new(),
             simulated: false,
             as_of_real: None,
             as_of_open: None,
@@ -88,6 +93,13 @@ impl TenantState {
         self.entities
             .iter()
             .find(|e| e.schema.name.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// Where the rows of an entity come from, whatever the case of its name.
+    pub fn origin(&self, entity: &str) -> Option<Origin> {
+        let mut origins = self.origins.iter();
+        let of = |(name, _): &(&EntityName, &Origin)| name.as_str().eq_ignore_ascii_case(entity);
+        origins.find(of).map(|(_, origin)| *origin)
     }
 
     /// The entity `Customer`, where a snapshot has brought it.

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sanntid_types::{
-    ActivityConfig, ActivityState, CallerName, EntityName, Error, InstanceId, InstanceInfo,
-    InstanceName, InstanceType, Instant, Job, JobId, Manifest, ProfileId, RowRejection, Settings,
-    SnapshotId, UnifiedActivity,
+    ActivityConfig, ActivityState, CallerName, DataSource, DataSourceId, DataSourceSpec,
+    EntityName, Error, InstanceId, InstanceInfo, InstanceName, InstanceType, Instant, Job, JobId,
+    Manifest, ProfileId, RefreshRequest, RowRejection, Schedule, ScheduleId, Settings, SnapshotId,
+    SourceState, Timezone, UnifiedActivity,
 };
 
 use crate::activity::OnUnknownCustomer;
@@ -85,6 +86,9 @@ pub struct NewInstance {
     pub id: Option<InstanceId>,
     pub name: InstanceName,
     pub instance_type: InstanceType,
+    /// Whose configuration and current generation it begins with; the generation is brought by its
+    /// first job.
+    pub copy_of: Option<InstanceId>,
     /// Who asks.
     pub by: String,
 }
@@ -156,10 +160,10 @@ pub trait PartSink: Send {
 }
 
 /// Asks for a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobRequest {
-    /// Refresh from the configured data sources.
-    Refresh,
+    /// Refresh from configured data sources.
+    Refresh(RefreshRequest),
     /// Make the timeline anew.
     Reproject,
 }
@@ -237,6 +241,36 @@ pub trait Tenants: Send + Sync + 'static {
 
     /// Throws an open upload away; a committed one is `SnapshotClosed`.
     fn abort_snapshot(&self, instance: InstanceId, snapshot: SnapshotId) -> Later<'_, ()>;
+
+    /// Lists the data sources in the order of their ids, each with what is known of its content.
+    fn data_sources(&self, instance: InstanceId) -> Later<'_, Vec<(DataSource, SourceState)>>;
+
+    /// Makes or replaces a data source; a place that may not be read is `InvalidArgument`.
+    fn put_data_source(
+        &self,
+        instance: InstanceId,
+        spec: DataSourceSpec,
+    ) -> Later<'_, (DataSource, SourceState)>;
+
+    /// Forgets a data source; what it brought stays.
+    fn delete_data_source(&self, instance: InstanceId, id: DataSourceId) -> Later<'_, ()>;
+
+    /// Lists the refresh schedules in the order of their ids.
+    fn schedules(&self, instance: InstanceId) -> Later<'_, Vec<Schedule>>;
+
+    /// Makes or replaces refresh schedules, all or none; others stay. A zone or a line that can't be
+    /// read is `InvalidArgument`.
+    fn put_schedules(
+        &self,
+        instance: InstanceId,
+        schedules: Vec<Schedule>,
+    ) -> Later<'_, Vec<Schedule>>;
+
+    /// Forgets a refresh schedule; one that there is not is `ScheduleNotFound`.
+    fn delete_schedule(&self, instance: InstanceId, id: ScheduleId) -> Later<'_, ()>;
+
+    /// Lists the time zones that a schedule can have.
+    fn timezones(&self, instance: InstanceId) -> Later<'_, Vec<Timezone>>;
 
     /// Queues a job, or joins an equal one that has not ended.
     fn submit_job(&self, instance: InstanceId, request: JobRequest) -> Later<'_, Job>;

@@ -27,6 +27,8 @@ pub struct Config {
     pub uploads_max: usize,
     /// Reads that may scan at the same time.
     pub scans_max: usize,
+    /// Exports that may run at the same time.
+    pub exports_max: usize,
     /// How long a request's head may take to arrive.
     pub head_timeout: Duration,
     /// How long a body may stall before it is given up.
@@ -53,6 +55,7 @@ impl Default for Config {
             part_bytes_max: 2 << 30,
             uploads_max: 64,
             scans_max: 64,
+            exports_max: 16,
             head_timeout: Duration::from_secs(5),
             body_stall_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
@@ -93,6 +96,7 @@ impl Config {
         for (count, field) in [
             (self.uploads_max, "uploads_max"),
             (self.scans_max, "scans_max"),
+            (self.exports_max, "exports_max"),
         ] {
             check((1..=4096).contains(&count), field, "1 to 4096")?;
         }
@@ -153,12 +157,13 @@ mod tests {
     fn defaults_are_valid_and_each_range_is_checked() {
         Config::default().validate().expect("defaults");
         type Spoil = fn(&mut Config);
-        let bad: [(&str, Spoil); 8] = [
+        let bad: [(&str, Spoil); 9] = [
             ("workers", |c| c.workers = 0),
             ("connections_max", |c| c.connections_max = 0),
             ("body_bytes_max", |c| c.body_bytes_max = 0),
             ("part_bytes_max", |c| c.part_bytes_max = u64::MAX),
             ("scans_max", |c| c.scans_max = 0),
+            ("exports_max", |c| c.exports_max = 0),
             ("head_timeout", |c| c.head_timeout = Duration::ZERO),
             ("shutdown_timeout", |c| c.shutdown_timeout = Duration::MAX),
             ("public_url", |c| {

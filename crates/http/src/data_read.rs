@@ -10,9 +10,10 @@ use sanntid_query::{
 };
 use sanntid_types::{Error, ErrorCode};
 
+use crate::export::Download;
 use crate::key::Caller;
 use crate::query::{Query, shown};
-use crate::reply::{Reply, json_text};
+use crate::reply::{Reply, json_text, ok};
 use crate::request::{self, Instance, has_version, instance_url};
 use crate::server::Shared;
 use crate::unserved;
@@ -64,6 +65,12 @@ pub(crate) async fn get(
             .map(|text| embedded_pairs(&text))
             .unwrap_or_default(),
     );
+    if query.flag("proxy")? == Some(true) {
+        query.flag("forceSearch")?;
+        // What an export does not do must not pass for done: no filter, no paging.
+        query.finish()?;
+        return download(&request, &shared, instance, &path).await;
+    }
     let options = own_options(&mut query)?;
     let pairs = query.rest();
     let explains = options.explain;
@@ -96,12 +103,26 @@ pub(crate) async fn get(
     respond(&request, &base, &path, answer, explains)
 }
 
+/// Names the files that hold the whole entity.
+async fn download(
+    request: &HttpRequest,
+    shared: &Data<Shared>,
+    instance: Instance,
+    path: &DataPath,
+) -> Reply {
+    if path.key().is_some() {
+        let text = "proxy=true gives whole entities, and the path names one row";
+        return Err(Error::new(ErrorCode::InvalidArgument, text)
+            .with_target("proxy")
+            .into());
+    }
+    let base = instance_url(request, shared, instance.0);
+    let reading = shared.tenants.read(instance.0).await?;
+    ok(&Download::of(&base, &reading.tenant, path.entity())?)
+}
+
 fn own_options(query: &mut Query) -> Result<ReadOptions, Error> {
     query.flag("forceSearch")?;
-    if query.flag("proxy")? == Some(true) {
-        let text = "proxy=true is not served yet";
-        return Err(Error::new(ErrorCode::NotServed, text).with_target("proxy"));
-    }
     let source_only = match query.option("view")?.as_deref() {
         None | Some("merged") => false,
         Some("source") => true,

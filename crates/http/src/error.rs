@@ -100,15 +100,19 @@ pub(crate) fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::ActivityNotFound
         | ErrorCode::JobNotFound
         | ErrorCode::SnapshotNotFound
+        | ErrorCode::DataSourceNotFound
+        | ErrorCode::ScheduleNotFound
         | ErrorCode::RouteNotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
-        // `Interrupted` and `Cancelled` stand in jobs; as an answer they are a conflict.
+        // `Interrupted`, `NothingChanged` and `Cancelled` stand in jobs; as an answer they are a conflict.
         ErrorCode::InstanceExists
         | ErrorCode::ActivityConflict
         | ErrorCode::AsOfOutdated
+        | ErrorCode::GenerationSimulated
         | ErrorCode::SnapshotClosed
         | ErrorCode::Interrupted
+        | ErrorCode::NothingChanged
         | ErrorCode::Cancelled => StatusCode::CONFLICT,
         ErrorCode::ETagMismatch => StatusCode::PRECONDITION_FAILED,
         ErrorCode::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -152,15 +156,19 @@ pub(crate) fn retry_after(code: ErrorCode) -> Option<(u32, &'static str)> {
         | ErrorCode::ActivityNotFound
         | ErrorCode::JobNotFound
         | ErrorCode::SnapshotNotFound
+        | ErrorCode::DataSourceNotFound
+        | ErrorCode::ScheduleNotFound
         | ErrorCode::RouteNotFound
         | ErrorCode::MethodNotAllowed
         | ErrorCode::NotAcceptable
         | ErrorCode::InstanceExists
         | ErrorCode::ActivityConflict
         | ErrorCode::AsOfOutdated
+        | ErrorCode::GenerationSimulated
         | ErrorCode::SnapshotClosed
         | ErrorCode::TooManyRowsRejected
         | ErrorCode::Interrupted
+        | ErrorCode::NothingChanged
         | ErrorCode::Cancelled
         | ErrorCode::ETagMismatch
         | ErrorCode::BodyTooLarge

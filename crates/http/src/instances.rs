@@ -80,6 +80,16 @@ pub(crate) struct InstanceCreationRequest {
     others: BTreeMap<String, IgnoredAny>,
 }
 
+/// Asks for a copy of an instance.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct InstanceCopyRequest {
+    #[schema(value_type = String, format = "uuid")]
+    instance_id_to_copy: InstanceId,
+    #[serde(flatten)]
+    creation: InstanceCreationRequest,
+}
+
 /// The published fields of an instance that a caller can set.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -141,7 +151,11 @@ impl InstanceCreationRequest {
         shared: &Shared,
     ) -> Result<InstanceMetadataRequest, Failure> {
         let body = body::read_default(request, payload, shared).await?;
-        let read: Self = body::parse(&body)?;
+        Ok(body::parse::<Self>(&body)?.checked()?)
+    }
+
+    /// Refuses fields that nobody has published.
+    fn checked(self) -> Result<InstanceMetadataRequest, Error> {
         let unknown = |names: &BTreeMap<String, IgnoredAny>, known: &[&str], place: &str| {
             let unknown = names.keys().filter(|name| !known.contains(&name.as_str()));
             let refused = unknown.map(|name| {
@@ -150,8 +164,8 @@ impl InstanceCreationRequest {
             });
             refused.collect::<Vec<_>>()
         };
-        let mut problems = unknown(&read.others, &REQUEST_FIELDS, "");
-        let metadata = read.instance_metadata;
+        let mut problems = unknown(&self.others, &REQUEST_FIELDS, "");
+        let metadata = self.instance_metadata;
         problems.extend(unknown(
             &metadata.others,
             &METADATA_FIELDS,
@@ -160,7 +174,7 @@ impl InstanceCreationRequest {
         if problems.is_empty() {
             return Ok(metadata);
         }
-        Err(Error::of_details("the body has unknown fields", problems).into())
+        Err(Error::of_details("the body has unknown fields", problems))
     }
 }
 
@@ -211,6 +225,52 @@ pub(crate) async fn create(
         id: asked.instance_id,
         name: InstanceName::parse(&asked.name)?,
         instance_type: asked.instance_type.unwrap_or_default(),
+        copy_of: None,
+        by: caller.name,
+    };
+    let info = shared.tenants.create_instance(new).await?;
+    ok(&InstanceMetadata::from(info))
+}
+
+/// Copy an instance.
+///
+/// The new one has the other's configuration at once, and its current generation when its first
+/// job is done (`GET …/workflows/main/jobs`). Real-time updates and activities stay where they are.
+#[utoipa::path(
+    post,
+    path = "/instances/copy",
+    operation_id = "copy_an_instance",
+    tag = "Instances",
+    request_body(
+        content = InstanceCopyRequest,
+        example = json!({
+            "instanceIdToCopy": "5f0c8e0e-6d0a-4d3c-9f0e-2b8a51d1c001",
+            "instanceMetadata": {"name": "Contoso test", "instanceType": "sandbox"}
+        })
+    ),
+    responses(
+        (status = 200, description = "Created", body = InstanceMetadata),
+        (status = 404, description = "There is no instance to copy", body = ErrorBody),
+        (status = 409, description = "The given `instanceId` exists", body = ErrorBody)
+    )
+)]
+pub(crate) async fn copy(
+    request: HttpRequest,
+    shared: Data<Shared>,
+    caller: Caller,
+    query: Query,
+    payload: Payload,
+) -> Reply {
+    query.finish()?;
+    let body = body::read_default(&request, payload, &shared).await?;
+    let asked: InstanceCopyRequest = body::parse(&body)?;
+    let source = asked.instance_id_to_copy;
+    let asked = asked.creation.checked()?;
+    let new = NewInstance {
+        id: asked.instance_id,
+        name: InstanceName::parse(&asked.name)?,
+        instance_type: asked.instance_type.unwrap_or_default(),
+        copy_of: Some(source),
         by: caller.name,
     };
     let info = shared.tenants.create_instance(new).await?;

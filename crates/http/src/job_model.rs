@@ -1,6 +1,8 @@
 //! The published shapes of jobs and their tasks. Owns how a job's stages become tasks.
 
-use sanntid_types::{Error, ErrorCode, Instant, Job, JobId, JobKind, JobReport, JobStatus, Stage};
+use sanntid_types::{
+    Error, ErrorCode, Instant, Job, JobId, JobKind, JobReport, JobStatus, JobSubmission, Stage,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -15,7 +17,7 @@ pub(crate) struct GraphJobInfo {
     #[schema(value_type = String, example = "full")]
     job_type: &'static str,
     #[schema(value_type = String, example = "onDemand")]
-    job_submission_kind: &'static str,
+    job_submission_kind: JobSubmission,
     #[schema(value_type = String, example = "running")]
     job_status: JobStatus,
     #[schema(value_type = String, example = "all")]
@@ -78,7 +80,10 @@ impl From<&Error> for CiResult {
         Self {
             exception_culprit: if by_system { "system" } else { "user" },
             error_code: error.code,
-            result_severity: "error",
+            result_severity: match error.code {
+                ErrorCode::NothingChanged => "warning",
+                _ => "error",
+            },
             message: error.message.clone(),
         }
     }
@@ -98,21 +103,27 @@ pub(crate) struct Report {
 impl GraphJobInfo {
     /// Describes a job, with or without its tasks.
     pub(crate) fn new(job: Job, with_tasks: bool) -> Self {
+        let id_list = match &job.kind {
+            JobKind::Refresh(request) => request.sources.iter().map(ToString::to_string).collect(),
+            _ => Vec::new(),
+        };
         let tasks = || job.stages.iter().map(|stage| task(&job, stage)).collect();
         Self {
             job_id: job.id,
             job_type: "full",
-            job_submission_kind: "onDemand",
+            job_submission_kind: job.submission,
             job_status: job.status,
             operation_type: match job.kind {
-                JobKind::Upload(_) | JobKind::Sources => "all",
+                JobKind::Upload(_) | JobKind::Copy(_) | JobKind::Sources | JobKind::Refresh(_) => {
+                    "all"
+                }
                 JobKind::Reproject => "activity",
             },
             submitted_timestamp: job.submitted_at,
             start_timestamp: job.started_at,
             end_timestamp: job.ended_at,
             tasks: with_tasks.then(tasks),
-            id_list: Vec::new(),
+            id_list,
             ci_error: job.error.as_ref().map(CiResult::from),
             report: Report {
                 stages: job.stages,

@@ -1,11 +1,13 @@
 //! Refresh jobs: submitted, listed, watched, cancelled. Owns the published requests.
 
+use std::collections::BTreeSet;
+
 use actix_web::HttpRequest;
 use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::http::header::TRANSFER_ENCODING;
 use actix_web::web::{Data, Payload};
 use sanntid_engine::JobRequest;
-use sanntid_types::{Error, ErrorCode, JobId};
+use sanntid_types::{DataSourceId, Error, ErrorCode, JobId, RefreshRequest};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use utoipa::ToSchema;
@@ -108,8 +110,8 @@ pub(crate) async fn submit(
 ) -> Reply {
     check_workflow(&request)?;
     let operation = query.option("operationType")?;
-    query.all("identifiers");
-    query.flag("forceRunRequested")?;
+    let identifiers = query.all("identifiers");
+    let forced = query.flag("forceRunRequested")?;
     query.finish()?;
     let headers = request.headers();
     let has_body = headers.contains_key(TRANSFER_ENCODING)
@@ -123,14 +125,34 @@ pub(crate) async fn submit(
         OnDemandJobRequest::default()
     };
     let operation = operation.or(asked.operation_type);
-    let wanted = job_request(operation.as_deref().unwrap_or("all"))?;
+    let identifiers = match identifiers.is_empty() {
+        true => asked.identifiers.unwrap_or_default(),
+        false => identifiers,
+    };
+    let refresh = RefreshRequest {
+        sources: sources(&identifiers)?,
+        forced: forced.or(asked.force_run_requested).unwrap_or(false),
+    };
+    let wanted = job_request(operation.as_deref().unwrap_or("all"), refresh)?;
     let job = shared.tenants.submit_job(instance.0, wanted).await?;
     ok(&GraphJobInfo::new(job, true))
 }
 
-fn job_request(operation: &str) -> Result<JobRequest, Error> {
+/// Reads ids of data sources: sorted, each once.
+pub(crate) fn sources(identifiers: &[String]) -> Result<Vec<DataSourceId>, Error> {
+    let read = |text: &String| {
+        DataSourceId::parse(text).ok_or_else(|| {
+            let message = format!("there is no data source {}: its id is a UUID", shown(text));
+            Error::new(ErrorCode::InvalidArgument, message).with_target("identifiers")
+        })
+    };
+    let read: Result<BTreeSet<DataSourceId>, Error> = identifiers.iter().map(read).collect();
+    Ok(read?.into_iter().collect())
+}
+
+fn job_request(operation: &str, refresh: RefreshRequest) -> Result<JobRequest, Error> {
     match operation {
-        "all" | "none" | "ingestion" => Ok(JobRequest::Refresh),
+        "all" | "none" | "ingestion" => Ok(JobRequest::Refresh(refresh)),
         "activity" => Ok(JobRequest::Reproject),
         other if PIPELINE_OPERATIONS.contains(&other) => {
             let text = format!(

@@ -13,8 +13,8 @@ use crate::error::ErrorBody;
 use crate::observe::OPEN;
 use crate::request::PREFIXES;
 use crate::{
-    activities, card, data_read, entities, instances, jobs, meta, profile, realtime, routes,
-    snapshots, write,
+    activities, card, data_read, data_sources, entities, export, instances, jobs, meta, profile,
+    realtime, relations, routes, schedules, snapshots, write,
 };
 
 #[derive(OpenApi)]
@@ -27,6 +27,7 @@ use crate::{
     ),
     paths(
         data_read::get,
+        export::get,
         write::update,
         write::create,
         card::get,
@@ -36,6 +37,7 @@ use crate::{
         profile::get_store_state,
         instances::list,
         instances::create,
+        instances::copy,
         instances::rename,
         instances::get,
         instances::delete,
@@ -47,16 +49,30 @@ use crate::{
         entities::list,
         entities::get,
         entities::size,
+        relations::measures,
+        relations::measure,
+        relations::relationships,
+        relations::relationship,
+        relations::system_relationships,
         snapshots::open,
         snapshots::list,
         snapshots::put_part,
         snapshots::commit,
         snapshots::abort,
+        data_sources::list,
+        data_sources::get,
+        data_sources::put,
+        data_sources::delete,
         jobs::submit,
         jobs::list,
         jobs::get,
         jobs::cancel,
         jobs::rejections,
+        schedules::list,
+        schedules::create,
+        schedules::create_batch,
+        schedules::delete,
+        schedules::timezones,
         meta::health,
         meta::readiness,
         meta::metrics,
@@ -68,7 +84,13 @@ use crate::{
 struct Gathered;
 
 /// What a placeholder of a path stands for, and an example.
-const PLACEHOLDERS: [(&str, &str, &str); 8] = [
+const PLACEHOLDERS: [(&str, &str, &str); 12] = [
+    ("measureName", "The measure", "LifetimeValue"),
+    (
+        "relationshipName",
+        "The relationship",
+        "UnifiedActivity_Customer",
+    ),
     (
         "instanceId",
         "The instance, a UUID",
@@ -92,6 +114,16 @@ const PLACEHOLDERS: [(&str, &str, &str); 8] = [
         "jobId",
         "The job, a UUID",
         "7c1b5b0e-94f5-4a07-b7a1-2f1de2a6c903",
+    ),
+    (
+        "dataSourceId",
+        "The data source, a UUID",
+        "6b1f0a7e-2c55-4d0a-9a43-9d1c6de1a904",
+    ),
+    (
+        "scheduleId",
+        "The schedule, a UUID",
+        "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
     ),
 ];
 

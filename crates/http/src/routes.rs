@@ -13,8 +13,8 @@ use crate::error::Failure;
 use crate::observe::Operations;
 use crate::request::PREFIXES;
 use crate::{
-    activities, card, data_read, entities, instances, jobs, meta, profile, realtime, snapshots,
-    unserved, write,
+    activities, card, data_read, data_sources, entities, export, instances, jobs, meta, profile,
+    realtime, relations, schedules, snapshots, unserved, write,
 };
 
 /// One served operation. Its path is relative to a prefix of the API, or to the root.
@@ -51,6 +51,8 @@ fn data() -> Vec<Operation> {
             "update_an_entity", write::update),
         operation!(POST "/instances/{instanceId}/data/{relativePath}",
             "create_an_entity", write::create),
+        operation!(GET "/instances/{instanceId}/exports/{entityName}",
+            "export_entity", export::get),
         operation!(GET "/instances/{instanceId}/customers/{profileId}/card",
             "get_card", card::get),
         operation!(GET "/instances/{instanceId}/customers/{profileId}/timeline",
@@ -68,6 +70,7 @@ fn administration() -> Vec<Operation> {
     vec![
         operation!(GET "/instances", "get_all_instances", instances::list),
         operation!(POST "/instances/V2", "create_an_instance", instances::create),
+        operation!(POST "/instances/copy", "copy_an_instance", instances::copy),
         operation!(PATCH "/instances/{instanceId}/V2", "update_an_instance", instances::rename),
         operation!(GET "/instances/{instanceId}", "get_instance_metadata", instances::get),
         operation!(DELETE "/instances/{instanceId}", "delete_an_instance", instances::delete),
@@ -87,6 +90,24 @@ fn administration() -> Vec<Operation> {
             "get_entity_metadata", entities::get),
         operation!(GET "/instances/{instanceId}/manage/entities/{entityName}/entitysize",
             "get_entity_size", entities::size),
+        operation!(GET "/instances/{instanceId}/manage/measures",
+            "get_a_list_of_measures_metadata", relations::measures),
+        operation!(GET "/instances/{instanceId}/manage/measures/{measureName}",
+            "get_metadata_for_a_measure", relations::measure),
+        operation!(GET "/instances/{instanceId}/manage/relationships",
+            "get_all_relationships", relations::relationships),
+        operation!(GET "/instances/{instanceId}/manage/relationships/{relationshipName}",
+            "get_a_relationship", relations::relationship),
+        operation!(GET "/instances/{instanceId}/manage/systemrelationships",
+            "get_all_system_created_relationships", relations::system_relationships),
+        operation!(GET "/instances/{instanceId}/manage/datasources",
+            "get_all_data_sources", data_sources::list),
+        operation!(GET "/instances/{instanceId}/manage/datasources/{dataSourceId}",
+            "get_data_source", data_sources::get),
+        operation!(PUT "/instances/{instanceId}/manage/datasources/{dataSourceId}",
+            "put_data_source", data_sources::put),
+        operation!(DELETE "/instances/{instanceId}/manage/datasources/{dataSourceId}",
+            "delete_a_data_source", data_sources::delete),
         operation!(POST "/instances/{instanceId}/snapshots", "open_snapshot", snapshots::open),
         operation!(GET "/instances/{instanceId}/snapshots", "get_open_snapshots", snapshots::list),
         operation!(PUT
@@ -106,6 +127,17 @@ fn administration() -> Vec<Operation> {
             "cancel_a_workflow_job", jobs::cancel),
         operation!(GET "/instances/{instanceId}/workflows/{workflowName}/jobs/{jobId}/rejections",
             "get_job_rejections", jobs::rejections),
+        operation!(GET "/instances/{instanceId}/workflows/{workflowName}/schedules",
+            "get_workflow_schedules", schedules::list),
+        operation!(POST "/instances/{instanceId}/workflows/{workflowName}/schedules",
+            "create_workflow_refresh_schedule", schedules::create),
+        operation!(POST "/instances/{instanceId}/workflows/{workflowName}/schedules/batch",
+            "create_a_batch_of_workflow_refresh_schedules", schedules::create_batch),
+        operation!(GET
+            "/instances/{instanceId}/workflows/{workflowName}/schedules/supportedTimezones",
+            "get_supported_timezones", schedules::timezones),
+        operation!(DELETE "/instances/{instanceId}/workflows/{workflowName}/schedules/{scheduleId}",
+            "delete_workflow_schedule", schedules::delete),
     ]
 }
 

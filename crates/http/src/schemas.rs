@@ -97,6 +97,14 @@ described! {
         to_entity: String,
     }
 
+    /// A time zone that a schedule can have.
+    struct TimezoneDetail {
+        /// As it stands in `timezoneId`.
+        #[schema(example = "Europe/Oslo")]
+        id: String,
+        name: String,
+    }
+
     /// A row of a snapshot that is not shown.
     struct RowRejection {
         /// `rejected`, or `unmatched`: an activity whose customer key matches no profile.
@@ -105,7 +113,9 @@ described! {
         entity: String,
         /// The number of the part that holds the row.
         part: Option<u32>,
-        /// Counts the part's rows from 1, without a header.
+        /// The file of a data source that holds the row.
+        file: Option<String>,
+        /// Counts the part's or file's rows from 1, without a header.
         row: Option<u64>,
         /// The row's key, where it has a readable one.
         key: Option<String>,
@@ -186,7 +196,7 @@ mod tests {
     #[test]
     fn a_rejection_is_described_as_it_is() {
         let rejection = real::<sanntid_types::RowRejection>(json!({
-            "kind": "rejected", "entity": "E", "part": 1, "row": 2, "key": "k", "column": "C",
+            "kind": "rejected", "entity": "E", "file": "f", "part": 1, "row": 2, "key": "k", "column": "C",
             "reason": "r"
         }));
         assert_eq!(described::<RowRejection>(), names(&rejection));

@@ -37,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     scans: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
+    exports: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -48,6 +49,11 @@ impl Shared {
     /// Takes one of the places for uploads of parts.
     pub(crate) fn upload(&self) -> Result<OwnedSemaphorePermit, Error> {
         take(&self.uploads, "uploadsInFlight")
+    }
+
+    /// Takes one of the places for exports.
+    pub(crate) fn export(&self) -> Result<OwnedSemaphorePermit, Error> {
+        take(&self.exports, "exportsInFlight")
     }
 }
 
@@ -73,6 +79,7 @@ pub fn serve(listener: TcpListener, front: Front) -> io::Result<Server> {
         metrics: front.metrics,
         scans: Arc::new(Semaphore::new(config.scans_max)),
         uploads: Arc::new(Semaphore::new(config.uploads_max)),
+        exports: Arc::new(Semaphore::new(config.exports_max)),
         config: config.clone(),
     });
     let per_worker = config.connections_max.div_ceil(config.workers);

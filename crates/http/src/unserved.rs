@@ -141,38 +141,10 @@ static PIPELINE: [(Method, &str); 18] = [
     ),
 ];
 
-static NOT_YET: [(Method, &str); 29] = [
-    (Method::POST, "/instances/copy"),
-    (Method::GET, "/instances/{instanceId}/manage/datasources"),
-    (
-        Method::DELETE,
-        "/instances/{instanceId}/manage/datasources/{dataSourceId}",
-    ),
-    (
-        Method::GET,
-        "/instances/{instanceId}/manage/datasources/{dataSourceId}",
-    ),
-    (
-        Method::PUT,
-        "/instances/{instanceId}/manage/datasources/{dataSourceId}",
-    ),
-    (Method::GET, "/instances/{instanceId}/manage/measures"),
-    (
-        Method::GET,
-        "/instances/{instanceId}/manage/measures/{measureName}",
-    ),
-    (Method::GET, "/instances/{instanceId}/manage/relationships"),
-    (
-        Method::GET,
-        "/instances/{instanceId}/manage/relationships/{relationshipName}",
-    ),
+static NOT_YET: [(Method, &str); 15] = [
     (Method::GET, "/instances/{instanceId}/manage/search"),
     (Method::PUT, "/instances/{instanceId}/manage/search"),
     (Method::GET, "/instances/{instanceId}/manage/segments"),
-    (
-        Method::GET,
-        "/instances/{instanceId}/manage/systemrelationships",
-    ),
     (Method::GET, "/instances/{instanceId}/rbac/assignments"),
     (Method::GET, "/instances/{instanceId}/rbac/myrole"),
     (
@@ -187,22 +159,6 @@ static NOT_YET: [(Method, &str); 29] = [
     (
         Method::GET,
         "/instances/{instanceId}/workflows/{workflowName}/history",
-    ),
-    (
-        Method::GET,
-        "/instances/{instanceId}/workflows/{workflowName}/schedules",
-    ),
-    (
-        Method::POST,
-        "/instances/{instanceId}/workflows/{workflowName}/schedules",
-    ),
-    (
-        Method::POST,
-        "/instances/{instanceId}/workflows/{workflowName}/schedules/batch",
-    ),
-    (
-        Method::GET,
-        "/instances/{instanceId}/workflows/{workflowName}/schedules/supportedTimezones",
     ),
     (
         Method::GET,

@@ -3,6 +3,9 @@
 
 use std::fmt;
 
+/// The only function of filters that is known.
+pub(crate) const IN_SEGMENT: &str = "IsMemberOfSegment";
+
 /// Holds a place in an option's text: the number of a character, from 1.
 ///
 /// All places are equal, so that trees compare by what they say and not by where they say it.
@@ -91,6 +94,8 @@ pub enum Expr {
     And(Vec<Self>),
     Or(Vec<Self>),
     Not(Box<Self>),
+    /// `IsMemberOfSegment('…')`: whether the row's customer is in a segment of exactly this name.
+    InSegment(String, At),
 }
 
 impl Expr {
@@ -98,7 +103,7 @@ impl Expr {
     pub fn at(&self) -> At {
         match self {
             Self::Name(name) => name.at,
-            Self::Value(_, at) => *at,
+            Self::Value(_, at) | Self::InSegment(_, at) => *at,
             Self::Compare(left, ..) | Self::In(left, _) => left.at(),
             Self::And(members) | Self::Or(members) => members.first().map_or(At(1), Self::at),
             Self::Not(inner) => inner.at(),
@@ -147,6 +152,9 @@ impl fmt::Display for Expr {
             Self::And(members) => joined(f, members, " and "),
             Self::Or(members) => joined(f, members, " or "),
             Self::Not(inner) => write!(f, "not {}", Operand(inner)),
+            Self::InSegment(name, _) => {
+                write!(f, "{IN_SEGMENT}('{}')", name.replace('\'', "''"))
+            }
         }
     }
 }
@@ -156,7 +164,7 @@ struct Operand<'a>(&'a Expr);
 impl fmt::Display for Operand<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Expr::Name(_) | Expr::Value(..) => write!(f, "{}", self.0),
+            Expr::Name(_) | Expr::Value(..) | Expr::InSegment(..) => write!(f, "{}", self.0),
             Expr::Compare(..) | Expr::In(..) | Expr::And(_) | Expr::Or(_) | Expr::Not(_) => {
                 write!(f, "({})", self.0)
             }

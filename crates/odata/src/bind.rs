@@ -6,9 +6,11 @@
 
 use std::cmp::Ordering;
 
-use sanntid_types::{Attribute, AttributeRole, EdmType, EntitySchema, Error, Literal, Result};
+use sanntid_types::{
+    Attribute, AttributeRole, EdmType, EntitySchema, EntityType, Error, Literal, Result,
+};
 
-use crate::ast::{At, CompareOp, Expr, Name, Value};
+use crate::ast::{At, CompareOp, Expr, IN_SEGMENT, Name, Value};
 use crate::constant::Constant;
 use crate::lexer::{error, shorten};
 
@@ -30,6 +32,7 @@ pub(crate) enum Condition {
     And(Vec<Self>),
     Or(Vec<Self>),
     Not(Box<Self>),
+    InSegment(String),
 }
 
 #[derive(Clone, Debug)]
@@ -98,6 +101,14 @@ impl Binder<'_> {
             Expr::And(members) => Condition::And(self.all(members)?),
             Expr::Or(members) => Condition::Or(self.all(members)?),
             Expr::Not(inner) => Condition::Not(Box::new(self.condition(inner)?)),
+            Expr::InSegment(name, at) => {
+                if self.schema.entity_type != EntityType::Profile {
+                    let entity = self.schema.name.as_str();
+                    let message = format!("{IN_SEGMENT} is for customers, not for {entity}");
+                    return Err(error(FILTER, *at, message));
+                }
+                Condition::InSegment(name.clone())
+            }
         })
     }
 
@@ -157,9 +168,12 @@ impl Binder<'_> {
         Ok(match expr {
             Expr::Name(name) => Some(find(FILTER, name, self.schema)?.1.data_type),
             Expr::Value(..) => None,
-            Expr::Compare(..) | Expr::In(..) | Expr::And(_) | Expr::Or(_) | Expr::Not(_) => {
-                Some(EdmType::Boolean)
-            }
+            Expr::Compare(..)
+            | Expr::In(..)
+            | Expr::And(_)
+            | Expr::Or(_)
+            | Expr::Not(_)
+            | Expr::InSegment(..) => Some(EdmType::Boolean),
         })
     }
 
@@ -175,9 +189,12 @@ impl Binder<'_> {
                 })
             }
             Expr::Value(value, at) => Operand::Constant(constant(value, *at, edm, None)?),
-            Expr::Compare(..) | Expr::In(..) | Expr::And(_) | Expr::Or(_) | Expr::Not(_) => {
-                Operand::Condition(Box::new(self.condition(expr)?))
-            }
+            Expr::Compare(..)
+            | Expr::In(..)
+            | Expr::And(_)
+            | Expr::Or(_)
+            | Expr::Not(_)
+            | Expr::InSegment(..) => Operand::Condition(Box::new(self.condition(expr)?)),
         })
     }
 }
@@ -199,7 +216,8 @@ fn name_of(expr: &Expr) -> Option<&str> {
         | Expr::In(..)
         | Expr::And(_)
         | Expr::Or(_)
-        | Expr::Not(_) => None,
+        | Expr::Not(_)
+        | Expr::InSegment(..) => None,
     }
 }
 
@@ -211,7 +229,8 @@ fn natural_type(expr: &Expr) -> Option<EdmType> {
         | Expr::In(..)
         | Expr::And(_)
         | Expr::Or(_)
-        | Expr::Not(_) => None,
+        | Expr::Not(_)
+        | Expr::InSegment(..) => None,
     }
 }
 

@@ -20,6 +20,12 @@ use crate::constant::Constant;
 pub trait Fields {
     /// The JSON text of the value at `ordinal`; `null` where there is none.
     fn json(&self, ordinal: usize) -> &str;
+
+    /// Whether the row's customer is in the segment; only asked for those that
+    /// [`BoundFilter::has_segments`] announces.
+    fn is_in_segment(&self, _name: &str) -> bool {
+        false
+    }
 }
 
 impl Fields for Row {
@@ -47,6 +53,7 @@ impl Condition {
             Self::And(members) => decided(members, row, false),
             Self::Or(members) => decided(members, row, true),
             Self::Not(inner) => inner.truth(row).map(|value| !value),
+            Self::InSegment(name) => Some(row.is_in_segment(name)),
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use sanntid_types::{Error, Result};
 
-use crate::ast::{At, CompareOp, Expr, Name, OrderKey, Value};
+use crate::ast::{At, CompareOp, Expr, IN_SEGMENT, Name, OrderKey, Value};
 use crate::lexer::{Lexer, Token, error, shorten};
 
 /// The longest text of one option, in bytes.
@@ -193,11 +193,26 @@ impl<'a> Parser<'a> {
         };
         self.advance()?;
         if self.token == Token::Open {
+            if word.eq_ignore_ascii_case(IN_SEGMENT) {
+                return self.segment(at);
+            }
             let message = format!("function {} is not supported", shorten(word));
             return Err(error(self.lexer.option, at, message));
         }
         let text = word.to_owned();
         Ok(Expr::Name(Name { text, at }))
+    }
+
+    /// What stands behind the name of the function: one string in parentheses.
+    fn segment(&mut self, at: At) -> Result<Expr> {
+        self.advance()?;
+        let Token::Value(Value::Text(name)) = &self.token else {
+            return Err(self.unexpected("the name of a segment in single quotes"));
+        };
+        let name = name.clone();
+        self.advance()?;
+        self.expect(&Token::Close, "`)`")?;
+        Ok(Expr::InSegment(name, at))
     }
 
     fn deeper(&mut self, inner: impl FnOnce(&mut Self) -> Result<Expr>) -> Result<Expr> {

@@ -24,6 +24,11 @@ impl BoundFilter {
         Some(texts.into_iter().map(str::to_owned).collect())
     }
 
+    /// Whether the filter asks for segments.
+    pub fn has_segments(&self) -> bool {
+        has_segments(&self.root)
+    }
+
     /// The range that a matching row's value lies in, by [`sanntid_types::Scalar::compare`].
     ///
     /// Looks at comparisons and `in` that are joined by `and`. Where these contradict each other
@@ -32,6 +37,20 @@ impl BoundFilter {
     pub fn range(&self, ordinal: usize) -> (Bound<Constant>, Bound<Constant>) {
         let (start, end) = range_of(&self.root, ordinal);
         (start.cloned(), end.cloned())
+    }
+}
+
+fn has_segments(condition: &Condition) -> bool {
+    let nested = |operand: &Operand| match operand {
+        Operand::Condition(inner) => has_segments(inner),
+        Operand::Field(_) | Operand::Constant(_) => false,
+    };
+    match condition {
+        Condition::InSegment(_) => true,
+        Condition::Truth(operand) | Condition::In(operand, _) => nested(operand),
+        Condition::Compare(left, _, right) => nested(left) || nested(right),
+        Condition::And(members) | Condition::Or(members) => members.iter().any(has_segments),
+        Condition::Not(inner) => has_segments(inner),
     }
 }
 
@@ -66,7 +85,10 @@ fn texts_of(condition: &Condition, ordinal: usize) -> Option<BTreeSet<&str>> {
             }
             Some(all)
         }
-        Condition::Compare(..) | Condition::Truth(_) | Condition::Not(_) => None,
+        Condition::Compare(..)
+        | Condition::Truth(_)
+        | Condition::Not(_)
+        | Condition::InSegment(_) => None,
     }
 }
 
@@ -104,7 +126,8 @@ fn range_of(condition: &Condition, ordinal: usize) -> Range<'_> {
         | Condition::In(..)
         | Condition::Or(_)
         | Condition::Truth(_)
-        | Condition::Not(_) => ALL,
+        | Condition::Not(_)
+        | Condition::InSegment(_) => ALL,
     }
 }
 

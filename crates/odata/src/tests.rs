@@ -4,6 +4,7 @@ mod errors;
 mod filters;
 mod naive;
 mod properties;
+mod segments;
 
 use sanntid_types::{AlternateKey, Attribute, AttributeRole, EntitySchema, EntityType};
 use sanntid_types::{EdmType, EntityName};

@@ -2,11 +2,13 @@
 //! Owns its shape. Reads the profile and its newest activities once each, in one moment.
 
 use sanntid_engine::{FieldOrigin, MergedProfile, profile};
-use sanntid_types::{Attribute, AttributeRole, ProfileId, Result};
+use sanntid_types::{Attribute, AttributeRole, ErrorCode, Literal, ProfileId, Result};
 
 use crate::json::Object;
 use crate::link;
 use crate::moment::{Context, Limits, Moment};
+use crate::segments::Memberships;
+use crate::tables::measures_of;
 use crate::timeline_page::{TimelineParams, part};
 
 /// Holds what `GET …/customers/{profileId}/card` answers.
@@ -38,8 +40,8 @@ pub fn card(
     object.text("profileId", found.id.as_str());
     object.text("etag", &etag);
     push_fields(&mut object, &found);
-    // Segments are not loaded yet, so no profile is known to be in any.
-    object.json("segments", "[]");
+    push_measures(&mut object, moment, &found)?;
+    object.json("segments", &segments(moment, &found.id, limits)?);
     object.object("timeline", |object| newest.push_members(object, &found.id));
     let tenant = moment.tenant;
     object.json("generation", &tenant.generation.0.to_string());
@@ -51,11 +53,10 @@ pub fn card(
     Ok(Some(Card { json, id, etag }))
 }
 
-/// Appends `fields`, and `measures`: the attributes that a pipeline computes.
+/// Appends `fields`: the attributes that no pipeline computes.
 fn push_fields(object: &mut Object<'_>, found: &MergedProfile) {
-    let is_measure = |attribute: &Attribute| attribute.role == AttributeRole::Computed;
-    let all = || found.fields().zip(&found.schema.attributes);
-    let fields = all().filter(|(_, attribute)| !is_measure(attribute));
+    let all = found.fields().zip(&found.schema.attributes);
+    let fields = all.filter(|(_, attribute)| !is_measure(attribute));
     object.list(
         "fields",
         fields,
@@ -76,11 +77,50 @@ fn push_fields(object: &mut Object<'_>, found: &MergedProfile) {
             }
         },
     );
+}
+
+/// Appends `measures`: what a pipeline computes of the customer. The attributes of `Customer` come
+/// first, then those of tables of measures with one row per customer; of the same name, the first.
+fn push_measures(
+    object: &mut Object<'_>,
+    moment: &Moment<'_>,
+    found: &MergedProfile,
+) -> Result<()> {
+    let own = found.fields().zip(&found.schema.attributes);
+    let mut measures: Vec<(String, String)> = own
+        .filter(|(_, attribute)| is_measure(attribute))
+        .map(|((_, json, _), attribute)| (attribute.name.clone(), json.to_owned()))
+        .collect();
+    for (name, json) in measures_of(moment, &found.id)? {
+        if measures.iter().all(|(known, _)| *known != name) {
+            measures.push((name, json));
+        }
+    }
     object.object("measures", |object| {
-        for ((_, json, _), attribute) in all().filter(|(_, attribute)| is_measure(attribute)) {
-            object.json(&attribute.name, json);
+        for (name, json) in &measures {
+            object.json(name, json);
         }
     });
+    Ok(())
+}
+
+/// The names of the customer's segments as a JSON list; `null` where they can't be found: in tables
+/// that an older version loaded without an index, and that are too large to be read each time.
+fn segments(moment: &Moment<'_>, id: &ProfileId, limits: &Limits) -> Result<String> {
+    match Memberships::new(moment, limits) {
+        Ok(memberships) => {
+            let names = memberships.of(id)?;
+            let names: Vec<Literal> = names.iter().map(|name| Literal::text(name)).collect();
+            let names: Vec<&str> = names.iter().map(Literal::as_json).collect();
+            Ok(format!("[{}]", names.join(",")))
+        }
+        Err(error) if error.code == ErrorCode::FilterNeedsIndex => Ok("null".to_owned()),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_measure(attribute: &Attribute) -> bool {
+    attribute.role == AttributeRole::Computed
 }
 
 fn timeline_url(context: &Context<'_>, id: &ProfileId) -> String {

@@ -14,13 +14,22 @@ use sanntid_types::{CUSTOMER, EntitySchema, Error, ErrorCode, ProfileId, Result,
 use crate::collection::{Ask, Bound, Candidate, Count, Request, Show, Source};
 use crate::json::Object;
 use crate::moment::{Answer, Limits, Moment};
+use crate::segments::Memberships;
 
 /// Holds one profile as a row of `Customer`.
-pub(crate) struct CustomerRow(MergedProfile);
+pub(crate) struct CustomerRow {
+    profile: MergedProfile,
+    /// The segments that the customer is in, where the filter asks.
+    segments: BTreeSet<String>,
+}
 
 impl Fields for CustomerRow {
     fn json(&self, ordinal: usize) -> &str {
-        self.0.json(ordinal)
+        self.profile.json(ordinal)
+    }
+
+    fn is_in_segment(&self, name: &str) -> bool {
+        self.segments.contains(name)
     }
 }
 
@@ -28,13 +37,13 @@ impl Candidate for CustomerRow {
     type Key = ProfileId;
 
     fn key(&self) -> &ProfileId {
-        &self.0.id
+        &self.profile.id
     }
 }
 
 impl Show for CustomerRow {
     fn push_fields(&self, object: &mut Object<'_>, select: Option<&[usize]>, explain: bool) {
-        let fields = self.0.fields().zip(&self.0.schema.attributes);
+        let fields = self.profile.fields().zip(&self.profile.schema.attributes);
         for ((ordinal, json, origin), attribute) in fields {
             if select.is_some_and(|selected| !selected.contains(&ordinal)) {
                 continue;
@@ -66,7 +75,10 @@ pub(crate) fn entity(request: &Request<'_>, id: &ProfileId) -> Result<Answer> {
     };
     let bound = Bound::new(&request.query, &found.schema)?;
     let (etag, id) = (found.etag(), found.id.clone());
-    let row = CustomerRow(found);
+    let row = CustomerRow {
+        profile: found,
+        segments: BTreeSet::new(),
+    };
     let json = request.entity_json(CUSTOMER, Some(&etag), bound.select.as_deref(), &row);
     Ok(Answer::Entity {
         json,
@@ -86,6 +98,9 @@ pub(crate) fn collection(request: &Request<'_>) -> Result<String> {
     if access == Access::Scan && table.rows > request.limits.scan_rows_max {
         check_scan(request, table, &bound, in_order)?;
     }
+    let asks = bound.filter.as_ref().is_some_and(BoundFilter::has_segments);
+    let memberships = asks.then(|| Memberships::new(request.moment, request.limits));
+    let memberships = memberships.transpose()?;
     let mut ask = Ask::new(request, CUSTOMER, bound, in_order)?;
     if ask.count == Count::Scanned && ask.filter.is_none() {
         ask.count = Count::Known(table.rows);
@@ -94,6 +109,7 @@ pub(crate) fn collection(request: &Request<'_>) -> Result<String> {
         request,
         table,
         access,
+        memberships,
     };
     request.page_json(CUSTOMER, &source, &ask)
 }
@@ -108,13 +124,25 @@ struct Customers<'a> {
     request: &'a Request<'a>,
     table: &'a EntityTable,
     access: Access,
+    /// Where the filter asks for segments.
+    memberships: Option<Memberships<'a>>,
 }
 
 impl Customers<'_> {
     fn row(&self, id: ProfileId, row: Row) -> Result<Option<CustomerRow>> {
         let Moment { tenant, view, now } = *self.request.moment;
         let merged = merged(view, tenant, now, id, row)?;
-        Ok(merged.map(|found| CustomerRow(shown(self.request, found))))
+        let Some(found) = merged else {
+            return Ok(None);
+        };
+        let segments = match &self.memberships {
+            Some(memberships) => memberships.of(&found.id)?,
+            None => BTreeSet::new(),
+        };
+        Ok(Some(CustomerRow {
+            profile: shown(self.request, found),
+            segments,
+        }))
     }
 
     fn row_of(&self, id: &ProfileId) -> Result<Option<CustomerRow>> {

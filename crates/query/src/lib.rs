@@ -14,6 +14,8 @@ mod moment;
 mod page;
 mod path;
 mod read;
+mod segments;
+mod tables;
 mod timeline_page;
 mod token;
 mod unified;

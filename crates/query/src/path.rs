@@ -51,13 +51,18 @@ impl DataPath {
     }
 
     fn key_as<T>(&self, attribute: &str, parse: fn(&str) -> Result<T>) -> Result<Option<T>> {
+        self.check_key_name(attribute)?;
         let Some(key) = &self.key else {
             return Ok(None);
         };
-        let other = key
-            .name
-            .as_ref()
-            .filter(|name| !name.eq_ignore_ascii_case(attribute));
+        let parsed = parse(&key.value).map_err(|error| error.with_target(attribute));
+        parsed.map(Some)
+    }
+
+    /// Refuses a key that is said to be another attribute than this.
+    pub(crate) fn check_key_name(&self, attribute: &str) -> Result<()> {
+        let name = self.key.as_ref().and_then(|key| key.name.as_ref());
+        let other = name.filter(|name| !name.eq_ignore_ascii_case(attribute));
         if let Some(other) = other {
             let message = format!(
                 "the key of {} is {attribute}, got {}",
@@ -66,8 +71,7 @@ impl DataPath {
             );
             return Err(invalid(TARGET, message));
         }
-        let parsed = parse(&key.value).map_err(|error| error.with_target(attribute));
-        parsed.map(Some)
+        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::collection::Request;
 use crate::message::{invalid, not_served, shown};
 use crate::moment::{Answer, Context, Limits, Moment, ReadOptions};
 use crate::path::DataPath;
-use crate::{activities, customers};
+use crate::{activities, customers, tables};
 
 /// Answers `GET …/data/{path}`.
 ///
@@ -25,7 +25,8 @@ pub fn read(
     limits: &Limits,
 ) -> Result<Answer> {
     let is_activity = path.entity().eq_ignore_ascii_case(UNIFIED_ACTIVITY);
-    if !is_activity && !path.is_customer() {
+    let table = tables::readable(moment, path.entity());
+    if !is_activity && !path.is_customer() && table.is_none() {
         return Err(unserved(moment, path.entity()));
     }
     let given = pairs
@@ -49,6 +50,8 @@ pub fn read(
             Some(id) => activities::entity(&request, &id),
             None => activities::collection(&request).map(|json| Answer::Collection { json }),
         }
+    } else if let Some(table) = table {
+        tables::answer(&request, table, path)
     } else {
         match path.profile_id()? {
             Some(id) => customers::entity(&request, &id),

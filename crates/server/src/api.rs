@@ -1,5 +1,6 @@
 //! Owns the routes that the client side calls, and the shapes of their answers.
 
+use std::io::Write;
 use std::time::Duration;
 
 use sanntid_types::{JobReport, JobStatus, Manifest, StageName};
@@ -162,6 +163,14 @@ impl Instance {
         self.client.get(&format!("{}{below}", self.path))
     }
 
+    /// Writes what a route below the instance answers; gives the number of bytes.
+    ///
+    /// # Errors
+    /// Every [`Error`]; what was written then is not whole.
+    pub fn download(&self, below: &str, out: &mut dyn Write) -> Result<u64, Error> {
+        self.client.download(&format!("{}{below}", self.path), out)
+    }
+
     /// Sends a document to a route below the instance.
     ///
     /// # Errors
@@ -290,6 +299,17 @@ impl Instance {
     /// Every [`Error`].
     pub fn job(&self, job: &str) -> Result<JobView, Error> {
         job_of(self.get(&job_path(job))?)
+    }
+
+    /// Asks for a refresh from data sources; without any, from all.
+    ///
+    /// # Errors
+    /// Every [`Error`].
+    pub fn refresh(&self, sources: &[String], forced: bool) -> Result<JobView, Error> {
+        let body = json!({
+            "operationType": "all", "identifiers": sources, "forceRunRequested": forced
+        });
+        job_of(self.send("POST", "/workflows/main/jobs", &body)?.body)
     }
 
     /// Waits until a job has ended, showing each look at it.

@@ -1,10 +1,13 @@
 //! Owns the command line's grammar and its help. Must not do anything.
 
+mod schedule;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::schedule::{ScheduleArgs, ScheduleCommand};
 use crate::config::Flags;
 
 /// Real-time updates of customer profiles, beside a slow batch pipeline.
@@ -67,8 +70,18 @@ pub(crate) enum Command {
     Activity(ActivityArgs),
     /// Reads entities, a customer's card or timeline
     Get(GetArgs),
-    /// Lists refresh jobs, or shows one
+    /// Writes the source of truth of an entity as CSV
+    Export(ExportArgs),
+    /// Lists refresh jobs, or shows or cancels one
     Jobs(JobsArgs),
+    /// Says when refreshes start by themselves
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
+    /// Refreshes from data sources and waits for the end
+    Refresh(RefreshArgs),
+    /// Makes, lists and deletes data sources
+    #[command(subcommand)]
+    Source(SourceCommand),
 }
 
 #[derive(Debug, Args)]
@@ -201,6 +214,23 @@ pub(crate) enum SettingsCommand {
     },
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The rows are those of the last refresh: real-time updates and activities are never among them.
+
+Examples:
+  sanntid export --instance ID Customer > customers.csv
+  sanntid export --instance ID Customer --out customers.csv")]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    pub instance: InstanceArg,
+    /// The entity, as the snapshot names it
+    pub entity: String,
+    /// The file to write [default: the standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum SnapshotCommand {
     /// Uploads the files of a manifest, commits, and waits for the refresh
@@ -210,7 +240,7 @@ pub(crate) enum SnapshotCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Files are sent as they are, one after the other; what ends in .gz is sent as gzip.
-Ctrl-C throws the upload away. The exit code is 1 when the refresh fails.
+What was interrupted goes on with the same command. The exit code is 1 when the refresh fails.
 
 Examples:
   sanntid snapshot push --instance ID --manifest snapshot.json
@@ -345,6 +375,63 @@ pub(crate) struct JobsArgs {
     /// How many jobs at most
     #[arg(long, default_value_t = 20)]
     pub top: usize,
+    /// Cancels the job; one that has ended stays as it is
+    #[arg(long, requires = "job")]
+    pub cancel: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The exit code is 1 when the refresh fails; nothing new to load is no failure.
+
+Examples:
+  sanntid refresh --instance ID
+  sanntid refresh --instance ID --source 3f2504e0-4f89-41d3-9a0c-0305e82c3301 --force")]
+pub(crate) struct RefreshArgs {
+    #[command(flatten)]
+    pub instance: InstanceArg,
+    /// A data source, as `sanntid source list` shows it; may be repeated [default: all]
+    #[arg(long, value_name = "ID")]
+    pub source: Vec<String>,
+    /// Loads also what has not changed
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+A data source is a folder of the server with a snapshot.json and its files. The server's
+configuration says which folders may be read: actors.data_source_folders.
+
+Examples:
+  sanntid source put --instance ID file:///srv/contoso --name nightly
+  sanntid source list --instance ID
+  sanntid source delete --instance ID 3f2504e0-4f89-41d3-9a0c-0305e82c3301")]
+pub(crate) enum SourceCommand {
+    /// Makes a data source, or replaces the one with the given id
+    Put {
+        #[command(flatten)]
+        instance: InstanceArg,
+        /// Where it lies, such as file:///srv/contoso
+        location: String,
+        /// What people call it
+        #[arg(long)]
+        name: String,
+        /// Its id, a UUID [default: a new one]
+        #[arg(long)]
+        id: Option<String>,
+    },
+    /// Lists the data sources
+    List {
+        #[command(flatten)]
+        instance: InstanceArg,
+    },
+    /// Deletes a data source; what it brought stays
+    Delete {
+        #[command(flatten)]
+        instance: InstanceArg,
+        id: String,
+    },
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ const IDLE_MAX: Duration = Duration::from_secs(4);
 const RETRIES_MAX: u32 = 5;
 const RETRY_WAIT_MAX: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
+const COPY_BUFFER_BYTES: usize = 64 << 10;
 /// How much of an answer that is not ours is shown.
 const SHOWN_CHARS_MAX: usize = 200;
 
@@ -62,6 +63,9 @@ pub enum Error {
     /// What was to be sent can't be read.
     #[error("can't read {0}")]
     File(io::Error),
+    /// What was read can't be written.
+    #[error("can't write: {0}")]
+    Output(#[source] io::Error),
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -222,6 +226,40 @@ impl Client {
             if self.interrupt.wait(wait.min(RETRY_WAIT_MAX)) {
                 return Err(Error::Interrupted);
             }
+        }
+    }
+
+    /// Reads a file of any size into `out`; gives the number of bytes.
+    ///
+    /// # Errors
+    /// Every [`Error`]; what was written then is not whole.
+    pub fn download(&self, path: &str, out: &mut dyn io::Write) -> Result<u64, Error> {
+        let url = format!("{}{path}", self.base);
+        let mut response = self.run("GET", &url, &Body::None)?;
+        let status = response.status().as_u16();
+        if status != 200 {
+            let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+            let bytes = body
+                .read_to_vec()
+                .map_err(|error| self.failed(&url, error))?;
+            let refusal = serde_json::from_slice::<Refusal>(&bytes);
+            let refusal = refusal.map_err(|_| unreadable(&url, &bytes))?;
+            return Err(Error::Refused(Box::new(Refusal { status, ..refusal })));
+        }
+        let mut body = response.body_mut().as_reader();
+        let mut buffer = vec![0; COPY_BUFFER_BYTES];
+        let mut written = 0;
+        loop {
+            if self.interrupt.is_raised() {
+                return Err(Error::Interrupted);
+            }
+            let read = body.read(&mut buffer);
+            let read = read.map_err(|error| self.failed(&url, ureq::Error::Io(error)))?;
+            let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else {
+                return Ok(written);
+            };
+            out.write_all(bytes).map_err(Error::Output)?;
+            written += bytes.len() as u64;
         }
     }
 

@@ -1,8 +1,12 @@
 //! Owns what each command does: calls the server, prints, and says how it went by the exit code.
 
+mod export;
 mod instances;
 mod reads;
+mod refresh;
+mod schedule;
 mod snapshot;
+mod sources;
 mod writes;
 
 use std::io;
@@ -75,7 +79,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Patch(arguments) => writes::patch(&context, &arguments),
         Command::Activity(arguments) => writes::activity(&context, &arguments),
         Command::Get(arguments) => reads::get(&context, &arguments),
+        Command::Export(arguments) => export::run(&context, &arguments),
+        Command::Schedule(command) => schedule::run(&context, &command),
         Command::Jobs(arguments) => reads::jobs(&context, &arguments),
+        Command::Refresh(arguments) => refresh::run(&context, &arguments),
+        Command::Source(command) => sources::run(&context, &command),
     }
 }
 

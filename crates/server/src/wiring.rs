@@ -108,17 +108,29 @@ pub(crate) fn snapshot_folder(
         Some(files) => sanntid_sources::Folder::open_with_files(manifest, files),
         None => sanntid_sources::Folder::open(manifest),
     }?;
-    let parts = folder.files().iter().map(|file| Part {
+    let parts: anyhow::Result<Vec<Part>> = folder.files().iter().map(part).collect();
+    Ok((folder.manifest, parts?))
+}
+
+fn part(file: &sanntid_sources::EntityFile) -> anyhow::Result<Part> {
+    use sanntid_sources::{FileKind, Packing};
+    let kind = match file.format.kind {
+        FileKind::Csv => PartKind::Csv,
+        FileKind::Ndjson => PartKind::Ndjson,
+        FileKind::Parquet => anyhow::bail!("{}: Parquet can't be uploaded yet", file.name),
+    };
+    let gzip = match file.format.packing {
+        Packing::None => false,
+        Packing::Gzip => true,
+        Packing::Zstd => anyhow::bail!("{}: zstd can't be uploaded yet", file.name),
+    };
+    Ok(Part {
         entity: file.entity.clone(),
         path: file.path.clone(),
-        kind: match file.format.kind {
-            sanntid_sources::FileKind::Csv => PartKind::Csv,
-            sanntid_sources::FileKind::Ndjson => PartKind::Ndjson,
-        },
-        gzip: file.format.gzip,
+        kind,
+        gzip,
         bytes: file.bytes,
-    });
-    Ok((folder.manifest.clone(), parts.collect()))
+    })
 }
 
 /// Waits at most `span`; says whether that was enough.

@@ -5,6 +5,10 @@ use std::collections::HashMap;
 
 use sanntid_types::{Attribute, EdmType, EntitySchema, Literal, LiteralError};
 
+use crate::Error;
+
+/// How many of a file's columns an error names.
+const COLUMNS_SHOWN_MAX: usize = 50;
 /// How many characters of a refused text a reason shows.
 const SHOWN_LENGTH_MAX: usize = 60;
 
@@ -49,6 +53,49 @@ impl Columns {
     pub(crate) fn find(&mut self, column: &str) -> Option<usize> {
         write_normal(column, &mut self.wanted);
         self.by_name.get(self.wanted.as_str()).copied()
+    }
+
+    /// Finds for each attribute the place of the column that holds it.
+    ///
+    /// # Errors
+    /// An attribute has no column, or more than one.
+    pub(crate) fn place<'a>(
+        &mut self,
+        names: impl Iterator<Item = &'a str>,
+    ) -> Result<Vec<usize>, Error> {
+        let mut places = vec![None; self.attributes.len()];
+        let mut found = String::new();
+        for (column, name) in names.enumerate() {
+            if column < COLUMNS_SHOWN_MAX {
+                let separator = if found.is_empty() { "" } else { ", " };
+                found.push_str(separator);
+                found.push_str(&shorten(name));
+            } else if column == COLUMNS_SHOWN_MAX {
+                found.push_str(", …");
+            }
+            let ordinal = self.find(name);
+            if let Some(place) = ordinal.and_then(|ordinal| places.get_mut(ordinal))
+                && place.replace(column).is_some()
+            {
+                let column = shorten(name);
+                return Err(Error::ColumnTwice { column });
+            }
+        }
+        let missing: Vec<&str> = self
+            .attributes
+            .iter()
+            .zip(&places)
+            .filter(|(_, place)| place.is_none())
+            .map(|(attribute, _)| attribute.friendly_name.as_ref().unwrap_or(&attribute.name))
+            .map(String::as_str)
+            .collect();
+        if missing.is_empty() {
+            return Ok(places.into_iter().flatten().collect());
+        }
+        Err(Error::ColumnsMissing {
+            columns: missing.join(", "),
+            found,
+        })
     }
 
     /// The attribute's name, for a rejection.

@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn excess_values_are_counted_but_not_kept() {
         let file = format!("a,b\nc{}\n", ",x".repeat(50_000));
-        let input = Input::open(Box::new(Cursor::new(file)), false).expect("input");
+        let input = Input::open(Box::new(Cursor::new(file)), crate::Packing::None).expect("input");
         let mut records = Records::new(input);
         let header = records.read_header().expect("header").expect("header");
         assert_eq!(header.len(), 2);

@@ -8,9 +8,6 @@ use crate::csv_record::{COLUMNS_MAX, Record, Records};
 use crate::input::Input;
 use crate::rows::{Item, Rejection};
 
-/// How many of a file's columns an error names.
-const COLUMNS_SHOWN_MAX: usize = 50;
-
 /// Reads the rows behind a header.
 pub(crate) struct CsvRows {
     records: Records,
@@ -98,44 +95,14 @@ fn value(attribute: &Attribute, bytes: &[u8]) -> Result<Literal, String> {
 }
 
 fn places(header: &Record, columns: &mut Columns) -> Result<Vec<usize>, Error> {
-    let mut places = vec![None; columns.attributes().len()];
-    let mut found = String::new();
+    let mut names = Vec::with_capacity(header.len());
     for column in 0..header.len() {
-        let name = std::str::from_utf8(header.value(column)).map_err(|_| {
+        names.push(std::str::from_utf8(header.value(column)).map_err(|_| {
             let number = column + 1;
             bad_header(format!("the name of column {number} is not UTF-8"))
-        })?;
-        if column < COLUMNS_SHOWN_MAX {
-            let separator = if found.is_empty() { "" } else { ", " };
-            found.push_str(separator);
-            found.push_str(&columns::shorten(name));
-        }
-        let ordinal = columns.find(name);
-        if let Some(place) = ordinal.and_then(|ordinal| places.get_mut(ordinal))
-            && place.replace(column).is_some()
-        {
-            let column = columns::shorten(name);
-            return Err(Error::ColumnTwice { column });
-        }
+        })?);
     }
-    let missing: Vec<&str> = columns
-        .attributes()
-        .iter()
-        .zip(&places)
-        .filter(|(_, place)| place.is_none())
-        .map(|(attribute, _)| attribute.friendly_name.as_ref().unwrap_or(&attribute.name))
-        .map(String::as_str)
-        .collect();
-    if missing.is_empty() {
-        return Ok(places.into_iter().flatten().collect());
-    }
-    if header.len() > COLUMNS_SHOWN_MAX {
-        found.push_str(", …");
-    }
-    Err(Error::ColumnsMissing {
-        columns: missing.join(", "),
-        found,
-    })
+    columns.place(names.into_iter())
 }
 
 fn bad_header(reason: impl Into<String>) -> Error {

@@ -18,10 +18,28 @@ pub enum Error {
     /// The bytes are gzip data although the format says that they are not.
     #[error("the file is compressed with gzip, but was not given as such (its name needs .gz)")]
     GzipNotDeclared,
+    /// The bytes end before the zstd data does.
+    #[error("the zstd data is cut off: the file ends before it")]
+    ZstdCutOff,
+    /// The bytes are no zstd data, its checksum is wrong, or it needs more memory than is given.
+    #[error("the zstd data is corrupt: {reason}")]
+    ZstdCorrupt { reason: String },
+    /// The bytes are zstd data although the format says that they are not.
+    #[error("the file is compressed with zstd, but was not given as such (its name needs .zst)")]
+    ZstdNotDeclared,
+    /// The bytes are no Parquet file, or one that is not whole.
+    #[error("the Parquet file is corrupt: {reason}")]
+    ParquetCorrupt { reason: String },
+    /// A column of a Parquet file has a type that no attribute can have.
+    #[error("the column {column} can't be read: its type is {kind}")]
+    ParquetColumn { column: String, kind: String },
+    /// Parquet is read from its end, which a stream does not have yet.
+    #[error("Parquet can't be read from a stream, only from a file, and not compressed as a whole")]
+    ParquetNeedsFile,
     /// The ending of a name stands for no kind of file that can be read.
     #[error(
-        "{kind} can't be read yet; files that can be end in .csv, .ndjson or .jsonl, or in one \
-             of these and .gz"
+        "{kind} can't be read yet; files that can be end in .parquet, or in .csv, .ndjson or .jsonl, \
+             or in one of these three and .gz or .zst"
     )]
     KindNotRead { kind: String },
     /// The first row of a CSV file is no header.
@@ -85,6 +103,12 @@ impl Error {
             Self::GzipCutOff
             | Self::GzipCorrupt { .. }
             | Self::GzipNotDeclared
+            | Self::ZstdCutOff
+            | Self::ZstdCorrupt { .. }
+            | Self::ZstdNotDeclared
+            | Self::ParquetCorrupt { .. }
+            | Self::ParquetColumn { .. }
+            | Self::ParquetNeedsFile
             | Self::KindNotRead { .. }
             | Self::Header { .. }
             | Self::ColumnsMissing { .. }

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use sanntid_types::{EntitySchema, Manifest, ManifestEntity};
 
-use crate::{Error, FileFormat, Rows};
+use crate::{Error, FileFormat, FileKind, Rows};
 
 /// Largest manifest in bytes.
 pub const MANIFEST_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -53,7 +53,8 @@ impl Folder {
     ///
     /// A name may be a pattern (`orders/*.csv`, `**` for folders of any depth); hidden files match
     /// only where it says so. What a pattern finds is sorted by name, and a file that an entity
-    /// names twice is taken once.
+    /// names twice is taken once. An entity that declares no attributes has those of the first of its
+    /// Parquet files.
     ///
     /// # Errors
     /// The manifest can't be read or is not valid; an entity has no files; a name is absolute, has
@@ -63,9 +64,12 @@ impl Folder {
         let shown = manifest_path
             .file_name()
             .map_or_else(|| "manifest".into(), |name| name.to_string_lossy());
-        let (manifest, schemas) =
-            read_manifest(manifest_path).map_err(|error| error.in_file(&shown))?;
+        let mut manifest = read_manifest(manifest_path).map_err(|error| error.in_file(&shown))?;
         let root = fs::canonicalize(files_folder).map_err(Error::Io)?;
+        infer_attributes(&mut manifest, &root)?;
+        let schemas = manifest
+            .schemas()
+            .map_err(|error| Error::ManifestInvalid(error).in_file(&shown))?;
         let mut files = Vec::new();
         for entity in &manifest.entities {
             Finder {
@@ -102,13 +106,38 @@ impl EntityFile {
     pub fn rows(&self, schema: &EntitySchema) -> Result<Rows, Error> {
         File::open(&self.path)
             .map_err(Error::Io)
-            .and_then(|file| crate::open(Box::new(file), self.format, schema))
+            .and_then(|file| crate::open_file(file, self.format, schema))
             .map(|rows| rows.named(&self.name))
             .map_err(|error| error.in_file(&self.name))
     }
 }
 
-fn read_manifest(path: &Path) -> Result<(Manifest, Vec<EntitySchema>), Error> {
+/// Takes the attributes of an entity that declares none from the first of its Parquet files.
+fn infer_attributes(manifest: &mut Manifest, root: &Path) -> Result<(), Error> {
+    // Without files it has other problems, which the manifest's own check finds.
+    let undeclared =
+        |entity: &&mut ManifestEntity| entity.attributes.is_empty() && !entity.files.is_empty();
+    for entity in manifest.entities.iter_mut().filter(undeclared) {
+        let mut files = Vec::new();
+        Finder {
+            root,
+            entity,
+            files: &mut files,
+            seen: HashSet::new(),
+        }
+        .find_all()?;
+        let is_parquet = |file: &&EntityFile| file.format.kind == FileKind::Parquet;
+        if let Some(file) = files.iter().find(is_parquet) {
+            entity.attributes = File::open(&file.path)
+                .map_err(Error::Io)
+                .and_then(|opened| crate::infer_schema(&opened))
+                .map_err(|error| error.in_file(&file.name))?;
+        }
+    }
+    Ok(())
+}
+
+fn read_manifest(path: &Path) -> Result<Manifest, Error> {
     let mut text = Vec::new();
     let limit = u64::try_from(MANIFEST_BYTES_MAX).unwrap_or(u64::MAX);
     File::open(path)
@@ -118,12 +147,9 @@ fn read_manifest(path: &Path) -> Result<(Manifest, Vec<EntitySchema>), Error> {
         return Err(Error::ManifestTooLarge);
     }
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
-    let manifest: Manifest =
-        serde_json::from_slice(text).map_err(|error| Error::ManifestUnreadable {
-            reason: error.to_string(),
-        })?;
-    let schemas = manifest.schemas().map_err(Error::ManifestInvalid)?;
-    Ok((manifest, schemas))
+    serde_json::from_slice(text).map_err(|error| Error::ManifestUnreadable {
+        reason: error.to_string(),
+    })
 }
 
 /// Finds the files of one entity.

@@ -1,20 +1,26 @@
-//! A file's bytes, unpacked and buffered. Owns gzip, the byte order mark and whose fault a failed
-//! read is. Must not hold more than one buffer, whatever the file unpacks to.
+//! A file's bytes, unpacked and buffered. Owns gzip, zstd, the byte order mark and whose fault a
+//! failed read is. Must not hold more than one buffer and a window, whatever the file unpacks to.
 
 use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::read::MultiGzDecoder;
 
-use crate::Error;
+use crate::{Error, Packing};
 
 const BUFFER_BYTES: usize = 64 * 1024;
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// As much of it as is read at the start.
+const ZSTD_MAGIC: [u8; 3] = [0x28, 0xb5, 0x2f];
+
+/// Largest window that zstd data may ask for, as a power of two: 8 MiB, which is what the format's
+/// RFC 8878 wants every reader to support and what all levels up to 19 need.
+pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
 /// Reads a file's content.
 pub(crate) struct Input {
     reader: BufReader<Box<dyn Read + Send>>,
-    gzip: bool,
+    packing: Packing,
 }
 
 /// Says what [`Input::read_line`] found.
@@ -29,11 +35,22 @@ pub(crate) enum Line {
 
 impl Input {
     /// Begins to read, behind a byte order mark where there is one.
-    pub(crate) fn open(reader: Box<dyn Read + Send>, gzip: bool) -> Result<Self, Error> {
-        let reader: Box<dyn Read + Send> = if gzip {
-            Box::new(MultiGzDecoder::new(reader))
-        } else {
-            reader
+    pub(crate) fn open(reader: Box<dyn Read + Send>, packing: Packing) -> Result<Self, Error> {
+        let reader: Box<dyn Read + Send> = match packing {
+            Packing::None => reader,
+            Packing::Gzip => Box::new(MultiGzDecoder::new(reader)),
+            // The library that Parquet's pages need anyway, so that there is but one.
+            Packing::Zstd => {
+                let mut reader = BufReader::with_capacity(BUFFER_BYTES, reader);
+                // No frame at all is no empty content, though the library takes it for that.
+                if reader.fill_buf().map_err(Error::Io)?.is_empty() {
+                    return Err(Error::ZstdCutOff);
+                }
+                let mut decoder = zstd::Decoder::with_buffer(reader).map_err(Error::Io)?;
+                let limit = decoder.window_log_max(ZSTD_WINDOW_LOG_MAX);
+                limit.map_err(Error::Io)?;
+                Box::new(decoder)
+            }
         };
         // The mark can come in pieces, so it is read apart and put back where it is none.
         let mut start = Vec::with_capacity(BYTE_ORDER_MARK.len());
@@ -42,9 +59,12 @@ impl Input {
         (&mut reader)
             .take(limit)
             .read_to_end(&mut start)
-            .map_err(|error| read_error(error, gzip))?;
-        if !gzip && start.starts_with(&GZIP_MAGIC) {
+            .map_err(|error| read_error(error, packing))?;
+        if packing == Packing::None && start.starts_with(&GZIP_MAGIC) {
             return Err(Error::GzipNotDeclared);
+        }
+        if packing == Packing::None && start == ZSTD_MAGIC {
+            return Err(Error::ZstdNotDeclared);
         }
         if start == BYTE_ORDER_MARK {
             start.clear();
@@ -52,7 +72,7 @@ impl Input {
         let whole: Box<dyn Read + Send> = Box::new(io::Cursor::new(start).chain(reader));
         Ok(Self {
             reader: BufReader::with_capacity(BUFFER_BYTES, whole),
-            gzip,
+            packing,
         })
     }
 
@@ -62,7 +82,7 @@ impl Input {
             match self.reader.fill_buf() {
                 Ok(_) => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(read_error(error, self.gzip)),
+                Err(error) => return Err(read_error(error, self.packing)),
             }
         }
         Ok(self.reader.buffer())
@@ -77,9 +97,9 @@ impl Input {
     pub(crate) fn read_line(&mut self, line: &mut Vec<u8>, max: usize) -> Result<Line, Error> {
         line.clear();
         let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
-        let gzip = self.gzip;
+        let packing = self.packing;
         let read = (&mut self.reader).take(limit).read_until(b'\n', line);
-        if read.map_err(|error| read_error(error, gzip))? == 0 {
+        if read.map_err(|error| read_error(error, packing))? == 0 {
             return Ok(Line::None);
         }
         if line.last() == Some(&b'\n') {
@@ -87,20 +107,26 @@ impl Input {
         } else if line.len() > max {
             self.reader
                 .skip_until(b'\n')
-                .map_err(|error| read_error(error, gzip))?;
+                .map_err(|error| read_error(error, packing))?;
             return Ok(Line::TooLong);
         }
         Ok(Line::Whole)
     }
 }
 
-/// The decoder tells bad data by three kinds of errors, which a file or a pipe does not have.
-fn read_error(error: io::Error, gzip: bool) -> Error {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof if gzip => Error::GzipCutOff,
-        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData if gzip => Error::GzipCorrupt {
-            reason: error.to_string(),
-        },
+/// The decoders tell bad data by kinds of errors, or by errors without an error number of the
+/// system, which a file or a pipe does not have.
+fn read_error(error: io::Error, packing: Packing) -> Error {
+    let reason = || error.to_string();
+    match (packing, error.kind()) {
+        (Packing::Gzip, io::ErrorKind::UnexpectedEof) => Error::GzipCutOff,
+        (Packing::Zstd, io::ErrorKind::UnexpectedEof) => Error::ZstdCutOff,
+        (Packing::Gzip, io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
+            Error::GzipCorrupt { reason: reason() }
+        }
+        (Packing::Zstd, io::ErrorKind::Other) if error.raw_os_error().is_none() => {
+            Error::ZstdCorrupt { reason: reason() }
+        }
         _ => Error::Io(error),
     }
 }
@@ -110,7 +136,7 @@ mod tests {
     use super::*;
 
     fn input(reader: impl Read + Send + 'static) -> Input {
-        Input::open(Box::new(reader), false).expect("input")
+        Input::open(Box::new(reader), Packing::None).expect("input")
     }
 
     #[test]

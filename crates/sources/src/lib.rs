@@ -13,10 +13,14 @@ mod folder;
 mod format;
 mod input;
 mod ndjson_rows;
+mod parquet_rows;
+mod parquet_value;
 mod rows;
 
 pub use csv_record::COLUMNS_MAX;
 pub use error::Error;
 pub use folder::{EntityFile, FILES_MAX, Folder, MANIFEST_BYTES_MAX};
-pub use format::{FileFormat, FileKind};
-pub use rows::{Item, ROW_BYTES_MAX, Rejection, Rows, open};
+pub use format::{FileFormat, FileKind, Packing};
+pub use input::ZSTD_WINDOW_LOG_MAX;
+pub use parquet_rows::{FOOTER_BYTES_MAX, infer_schema};
+pub use rows::{Item, ROW_BYTES_MAX, Rejection, Rows, open, open_file};

@@ -1,6 +1,7 @@
 //! A file as rows, whatever its kind. Owns what comes out of a file and the limit of a row.
 
 use std::fmt;
+use std::fs::File;
 use std::io::Read;
 
 use sanntid_types::{EntitySchema, Row};
@@ -8,7 +9,8 @@ use sanntid_types::{EntitySchema, Row};
 use crate::csv_rows::CsvRows;
 use crate::input::Input;
 use crate::ndjson_rows::NdjsonRows;
-use crate::{Error, FileFormat, FileKind};
+use crate::parquet_rows::ParquetRows;
+use crate::{Error, FileFormat, FileKind, Packing};
 
 /// Longest row in bytes, as it stands in the (unpacked) file.
 ///
@@ -40,7 +42,9 @@ pub enum Item {
 
 /// Reads a file's rows one by one. After an error there are no more.
 ///
-/// Holds two buffers of 64 KiB and one row, whatever the size of the file.
+/// Holds two buffers of 64 KiB and one row, whatever the size of the file; of zstd data also a
+/// window of 2 to the power of [`crate::ZSTD_WINDOW_LOG_MAX`] bytes, of Parquet the footer, and
+/// of each column a page and 1,024 values.
 pub struct Rows {
     kind: Kind,
     file: Option<String>,
@@ -50,31 +54,59 @@ pub struct Rows {
 enum Kind {
     Csv(Box<CsvRows>),
     Ndjson(Box<NdjsonRows>),
+    Parquet(Box<ParquetRows>),
 }
 
-/// Opens a file's bytes.
+/// Opens a file's bytes, which come as a stream.
 ///
 /// # Errors
-/// The whole file is refused: its header lacks a declared attribute or names one twice, or its first
-/// bytes can't be read.
+/// The whole file is refused: its header lacks a declared attribute or names one twice, its first
+/// bytes can't be read, or it is of a kind that only [`open_file`] reads (Parquet).
 pub fn open(
     reader: Box<dyn Read + Send>,
     format: FileFormat,
     schema: &EntitySchema,
 ) -> Result<Rows, Error> {
-    let input = Input::open(reader, format.gzip)?;
     let kind = match format.kind {
-        FileKind::Csv => Kind::Csv(Box::new(CsvRows::open(input, schema)?)),
-        FileKind::Ndjson => Kind::Ndjson(Box::new(NdjsonRows::open(input, schema))),
+        FileKind::Csv => {
+            let input = Input::open(reader, format.packing)?;
+            Kind::Csv(Box::new(CsvRows::open(input, schema)?))
+        }
+        FileKind::Ndjson => {
+            let input = Input::open(reader, format.packing)?;
+            Kind::Ndjson(Box::new(NdjsonRows::open(input, schema)))
+        }
+        FileKind::Parquet => return Err(Error::ParquetNeedsFile),
     };
-    Ok(Rows {
-        kind,
-        file: None,
-        ended: false,
-    })
+    Ok(Rows::of(kind))
+}
+
+/// Opens a file, of any kind.
+///
+/// # Errors
+/// As [`open`]; the footer of a Parquet file can't be read, or a column of it that is declared has
+/// a type that no attribute can have.
+pub fn open_file(file: File, format: FileFormat, schema: &EntitySchema) -> Result<Rows, Error> {
+    match (format.kind, format.packing) {
+        (FileKind::Parquet, Packing::None) => {
+            let rows = ParquetRows::open(file, schema)?;
+            Ok(Rows::of(Kind::Parquet(Box::new(rows))))
+        }
+        (FileKind::Parquet | FileKind::Csv | FileKind::Ndjson, _) => {
+            open(Box::new(file), format, schema)
+        }
+    }
 }
 
 impl Rows {
+    fn of(kind: Kind) -> Self {
+        Self {
+            kind,
+            file: None,
+            ended: false,
+        }
+    }
+
     /// Names the file, so that errors say where they happened.
     #[must_use]
     pub fn named(mut self, file: &str) -> Self {
@@ -93,6 +125,7 @@ impl Iterator for Rows {
         let item = match &mut self.kind {
             Kind::Csv(rows) => rows.next_item(),
             Kind::Ndjson(rows) => rows.next_item(),
+            Kind::Parquet(rows) => rows.next_item(),
         };
         self.ended = !matches!(item, Ok(Some(_)));
         item.map_err(|error| match &self.file {

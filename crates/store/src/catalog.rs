@@ -3,6 +3,8 @@
 //! Must not decide: it reads what is there and writes what it is told, in the caller's batch.
 
 mod jobs;
+mod schedules;
+mod sources;
 mod uploads;
 
 use sanntid_engine::{ActivityIdentity, Overlay, Record, StoredActivity, TenantState};
@@ -18,6 +20,10 @@ use crate::{
 
 pub use jobs::{
     active_jobs, active_jobs_of, forget_active_job, job, jobs, put_job, put_rejection, rejections,
+};
+pub use schedules::{put_schedule, remove_schedule, schedule, schedules};
+pub use sources::{
+    data_source, data_sources, put_data_source, put_source_state, remove_data_source, source_state,
 };
 pub use uploads::{
     PartEncoding, PartRecord, UploadRecord, all_uploads, put_upload, remove_upload, upload, uploads,

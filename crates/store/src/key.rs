@@ -8,7 +8,8 @@
 
 use sanntid_engine::Owner;
 use sanntid_types::{
-    ActivityId, Incarnation, InstanceId, Instant, JobId, ProfileId, SnapshotId, TableId,
+    ActivityId, DataSourceId, Incarnation, InstanceId, Instant, JobId, ProfileId, ScheduleId,
+    SnapshotId, TableId,
 };
 
 /// Longest text that stands in a key as it is, in bytes; longer ones are hashed.
@@ -31,12 +32,28 @@ pub(crate) mod meta {
     pub(crate) const REJECTION: u8 = b'r';
     pub(crate) const UPLOAD: u8 = b'u';
 
+    pub(crate) const DATA_SOURCE: u8 = b'd';
+    pub(crate) const SOURCE_STATE: u8 = b'f';
+
+    pub(crate) const SCHEDULE: u8 = b's';
+
     pub(crate) const ACTIVE_JOB: u8 = b'a';
     pub(crate) const DEAD_TABLE: u8 = b'g';
 
     /// The kinds whose keys go on with an incarnation and die with it.
-    pub(crate) const OF_TENANT: [u8; 9] = [
-        TENANT, HEAD, TABLE, NEXT_TABLE, JOB, REJECTION, UPLOAD, ACTIVE_JOB, DEAD_TABLE,
+    pub(crate) const OF_TENANT: [u8; 12] = [
+        TENANT,
+        HEAD,
+        TABLE,
+        NEXT_TABLE,
+        JOB,
+        REJECTION,
+        UPLOAD,
+        ACTIVE_JOB,
+        DEAD_TABLE,
+        DATA_SOURCE,
+        SOURCE_STATE,
+        SCHEDULE,
     ];
 }
 
@@ -47,6 +64,8 @@ pub(crate) mod base {
     pub(crate) const REDIRECT: u8 = b'r';
     pub(crate) const FORMER: u8 = b'f';
     pub(crate) const ROW: u8 = b'e';
+    /// Names a row by the customer that it belongs to; holds nothing.
+    pub(crate) const OF_CUSTOMER: u8 = b'o';
     pub(crate) const TIMELINE: u8 = b's';
     pub(crate) const ACTIVITY: u8 = b'x';
 }
@@ -82,6 +101,15 @@ impl Key {
 
     pub(crate) fn upload(incarnation: Incarnation, snapshot: SnapshotId) -> Self {
         Self::of_tenant(meta::UPLOAD, incarnation).bytes(snapshot.0.as_bytes())
+    }
+
+    /// What concerns a data source.
+    pub(crate) fn source(kind: u8, incarnation: Incarnation, source: DataSourceId) -> Self {
+        Self::of_tenant(kind, incarnation).bytes(source.0.as_bytes())
+    }
+
+    pub(crate) fn schedule(incarnation: Incarnation, schedule: ScheduleId) -> Self {
+        Self::of_tenant(meta::SCHEDULE, incarnation).bytes(schedule.0.as_bytes())
     }
 
     /// The range of one tenant in `base`, `overlay` and `activities`.

@@ -11,7 +11,7 @@ use crate::{
     codec,
     error::Result,
     key::{Key, base},
-    kv::{Epoch, Kv, Space, WriteBatch},
+    kv::{Epoch, Kv, Order, Snapshot, Space, WriteBatch},
 };
 
 /// Loaded records are handed over in batches of about this size.
@@ -32,6 +32,42 @@ pub(crate) struct ActivityPlace {
     pub(crate) profile: Option<ProfileId>,
     /// The row itself, where no timeline holds it.
     pub(crate) row: Option<Bytes>,
+}
+
+/// One record of a table, to be copied; where it stands in the table and what it holds.
+pub struct TableRecord {
+    key: Bytes,
+    value: Bytes,
+}
+
+impl TableRecord {
+    /// Whether it stands for an activity, in the timeline of a profile or of nobody yet.
+    pub fn is_activity(&self) -> bool {
+        self.key.first() == Some(&base::ACTIVITY)
+    }
+
+    /// Whether it is an activity's place in the timeline of a profile.
+    pub fn is_in_timeline(&self) -> bool {
+        self.key.first() == Some(&base::TIMELINE)
+    }
+}
+
+/// Reads all records of a table in their order, whatever they are.
+pub fn records(
+    snapshot: &dyn Snapshot,
+    incarnation: Incarnation,
+    table: TableId,
+) -> impl Iterator<Item = Result<TableRecord>> + '_ {
+    let prefix = Key::table(incarnation, table).into_bytes();
+    let skip = prefix.len();
+    let entries = snapshot.prefix(Space::Base, &prefix, Order::Ascending);
+    entries.map(move |entry| {
+        let (key, value) = entry?;
+        Ok(TableRecord {
+            key: key.slice(skip.min(key.len())..),
+            value,
+        })
+    })
 }
 
 /// Loads records of one instance's tables.
@@ -99,6 +135,12 @@ impl<'a> Loader<'a> {
         self.put(key, codec::row(row))
     }
 
+    /// Lets a row of an entity that is no profile be found by its `CustomerId`.
+    pub fn row_of_customer(&mut self, table: TableId, customer: &str, row_key: &str) -> Result<()> {
+        let key = self.key(table, base::OF_CUSTOMER);
+        self.put(key.part(customer).part(row_key), Vec::new())
+    }
+
     /// Adds an activity to the timeline of its profile, or aside where its key matches none.
     pub fn activity(
         &mut self,
@@ -132,6 +174,12 @@ impl<'a> Loader<'a> {
             row: bytes,
         };
         self.put(key.bytes(id.as_str().as_bytes()), codec::compact(&entry))
+    }
+
+    /// Adds a record of another table, of this life or another, as it is.
+    pub fn copy(&mut self, table: TableId, record: &TableRecord) -> Result<()> {
+        let key = Key::table(self.incarnation, table).bytes(&record.key);
+        self.put(key, record.value.to_vec())
     }
 
     /// Makes what was added visible to later snapshots.

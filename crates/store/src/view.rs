@@ -14,6 +14,7 @@ use crate::{
     error::{Error, Result},
     key::{self, Key, base},
     kv::{Order, Snapshot, Space, prefix_end},
+    row_place,
     table::{ActivityPlace, TimelineRow},
 };
 
@@ -161,6 +162,50 @@ impl<S: Snapshot> View for TenantView<S> {
         let all = self.table(table, base::FORMER).id(id);
         let ids = self.under(Space::Base, &all, |rest, _| profile_id(rest));
         ids.map(|id| id.map_err(view_error)).collect()
+    }
+
+    fn row(&self, table: TableId, key: &str) -> Viewed<Option<Row>> {
+        let key = self.table(table, base::ROW).part(key);
+        self.get(Space::Base, &key, codec::read_row)
+    }
+
+    fn rows_after<'a>(
+        &'a self,
+        table: TableId,
+        after: Option<&str>,
+    ) -> Box<dyn Iterator<Item = Viewed<(String, Row)>> + 'a> {
+        let all = self.table(table, base::ROW);
+        let last = after.map(|place| all.clone().bytes(&row_place::read(place)));
+        let from = last.as_ref().map_or(Bound::Included(&all), Bound::Excluded);
+        let rows = self.under_from(Space::Base, &all, from, |rest, value| {
+            Ok((row_place::text(rest)?, codec::read_row(value)?))
+        });
+        Box::new(rows.map(|entry| entry.map_err(view_error)))
+    }
+
+    fn rows_of_customer<'a>(
+        &'a self,
+        table: TableId,
+        customer: &str,
+    ) -> Box<dyn Iterator<Item = Viewed<(String, Row)>> + 'a> {
+        let all = self.table(table, base::OF_CUSTOMER).part(customer);
+        let rows = self.table(table, base::ROW);
+        let places = self.under(Space::Base, &all, |rest, _| {
+            Ok((row_place::text(rest)?, rows.clone().bytes(rest)))
+        });
+        let places: Vec<_> = places.collect();
+        Box::new(places.into_iter().map(move |entry| {
+            let (place, key) = entry.map_err(view_error)?;
+            let row = self.get(Space::Base, &key, codec::read_row)?;
+            let row = row.ok_or_else(|| ViewError::Corrupt("a customer's row is lost".to_owned()));
+            Ok((place, row?))
+        }))
+    }
+
+    fn is_indexed_by_customer(&self, table: TableId) -> Viewed<bool> {
+        let all = self.table(table, base::OF_CUSTOMER);
+        let first = self.under(Space::Base, &all, |_, _| Ok(())).next();
+        Ok(first.transpose().map_err(view_error)?.is_some())
     }
 
     fn overlay(&self, id: &ProfileId) -> Viewed<Option<Overlay>> {

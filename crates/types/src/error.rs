@@ -40,15 +40,21 @@ pub enum ErrorCode {
     ActivityNotFound,
     JobNotFound,
     SnapshotNotFound,
+    DataSourceNotFound,
+    ScheduleNotFound,
     RouteNotFound,
     MethodNotAllowed,
     NotAcceptable,
     InstanceExists,
     ActivityConflict,
     AsOfOutdated,
+    /// What is asked for is the source of truth, and there is only a simulation's generation.
+    GenerationSimulated,
     SnapshotClosed,
     TooManyRowsRejected,
     Interrupted,
+    /// A job had nothing to do: what it reads is as it was.
+    NothingChanged,
     Cancelled,
     ETagMismatch,
     BodyTooLarge,
@@ -92,16 +98,20 @@ impl ErrorCode {
             | Self::ActivityNotFound
             | Self::JobNotFound
             | Self::SnapshotNotFound
+            | Self::DataSourceNotFound
+            | Self::ScheduleNotFound
             | Self::RouteNotFound
             | Self::SnapshotClosed
             | Self::TooManyRowsRejected
             | Self::Interrupted
+            | Self::NothingChanged
             | Self::Cancelled
             | Self::MethodNotAllowed
             | Self::NotAcceptable
             | Self::InstanceExists
             | Self::ActivityConflict
             | Self::AsOfOutdated
+            | Self::GenerationSimulated
             | Self::ETagMismatch
             | Self::BodyTooLarge
             | Self::UnsupportedContentType

@@ -79,6 +79,14 @@ uuid_id!(
     /// Identifies one snapshot upload.
     SnapshotId
 );
+uuid_id!(
+    /// Identifies one data source of an instance.
+    DataSourceId
+);
+uuid_id!(
+    /// Identifies a refresh schedule of an instance.
+    ScheduleId
+);
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $max:expr) => {

@@ -2,17 +2,31 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Generation, Instant, JobId, SnapshotId};
+use crate::{Error, Generation, InstanceId, Instant, JobId, RefreshRequest, SnapshotId};
 
 /// Says what a job does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JobKind {
     /// Loads an uploaded snapshot.
     Upload(SnapshotId),
+    /// Loads the current generation of another instance: the first job of a copied one.
+    Copy(InstanceId),
     /// Makes the timeline anew from the loaded rows, with the present activity configuration.
     Reproject,
-    /// Refreshes from configured data sources; without any there is nothing to do.
+    /// A refresh of an earlier version, which had no data sources and nothing to do.
     Sources,
+    /// Refreshes from configured data sources; without any there is nothing to do.
+    Refresh(RefreshRequest),
+}
+
+/// Says who asked for a job, with the published names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum JobSubmission {
+    #[default]
+    OnDemand,
+    /// A schedule.
+    Scheduled,
 }
 
 /// Says where a job stands, with the published names.
@@ -97,6 +111,8 @@ pub struct JobReport {
 pub struct Job {
     pub id: JobId,
     pub kind: JobKind,
+    #[serde(default)]
+    pub submission: JobSubmission,
     pub status: JobStatus,
     pub submitted_at: Instant,
     pub started_at: Option<Instant>,
@@ -127,7 +143,10 @@ pub struct RowRejection {
     /// The number of the part that holds the row, where the row was met in one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<u32>,
-    /// Counts the part's rows from 1, without a header.
+    /// The file of a data source that holds the row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Counts the part's or file's rows from 1, without a header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row: Option<u64>,
     /// The row's key, where it has a readable one.

@@ -5,6 +5,7 @@
 //! Must not do I/O, read a clock, or know how anything is stored or sent.
 
 mod activity;
+mod data_source;
 mod edm;
 mod error;
 mod id;
@@ -16,24 +17,32 @@ mod manifest;
 mod number;
 mod row;
 mod scalar;
+mod schedule;
 mod schema;
 mod settings;
 mod time_text;
 
 pub use activity::{ActivityConfig, ActivityState, Relationship, UnifiedActivity};
+pub use data_source::{
+    DataSource, DataSourceSpec, Location, Origin, RefreshRequest, SourceRefresh, SourceState,
+};
 pub use edm::EdmType;
 pub use error::{Detail, Error, ErrorCode, Result, Retry};
 pub use id::{
-    ActivityId, CallerName, EntityName, Generation, Incarnation, InstanceId, JobId, Position,
-    ProfileId, SnapshotId, TableId,
+    ActivityId, CallerName, DataSourceId, EntityName, Generation, Incarnation, InstanceId, JobId,
+    Position, ProfileId, ScheduleId, SnapshotId, TableId,
 };
 pub use instance::{InstanceInfo, InstanceName, InstanceType};
 pub use instant::{Clock, Instant};
-pub use job::{Job, JobKind, JobReport, JobStatus, RejectionKind, RowRejection, Stage, StageName};
+pub use job::{
+    Job, JobKind, JobReport, JobStatus, JobSubmission, RejectionKind, RowRejection, Stage,
+    StageName,
+};
 pub use literal::{Literal, LiteralError, scalar_of};
 pub use manifest::{CUSTOMER, Manifest, ManifestAttribute, ManifestEntity, UNIFIED_ACTIVITY};
 pub use number::Number;
 pub use row::{Row, RowBuilder};
 pub use scalar::Scalar;
+pub use schedule::{Schedule, ScheduleRecord, Timezone};
 pub use schema::{AlternateKey, Attribute, AttributeRole, EntitySchema, EntityType};
 pub use settings::{RefreshClears, Settings};

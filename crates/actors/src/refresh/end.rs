@@ -9,6 +9,7 @@ use sanntid_types::{
 
 use super::{
     run::{Failure, Run, interrupted},
+    sources,
     start::give_up_tables,
 };
 use crate::node::settled_snapshot;
@@ -75,6 +76,7 @@ pub(crate) fn write(run: &Run, outcome: Outcome) -> Result<(), Failure> {
     drop(snapshot);
     put_rejections(run, incarnation, run.job)?;
     catalog::put_job(&mut batch, incarnation, &job);
+    sources::note_end(run, &job, &mut batch)?;
     kv.commit(batch)?;
     if let JobKind::Upload(upload) = job.kind {
         run.shared.remove_files(incarnation, upload);

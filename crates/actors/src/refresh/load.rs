@@ -2,20 +2,19 @@
 //!
 //! Must not change what anybody sees: nothing refers to the new tables before the switch.
 
-use std::{fs::File, sync::Arc};
+use std::sync::Arc;
 
 use sanntid_engine::{Claim, EntityTable, Switch};
-use sanntid_sources::{FileFormat, FileKind};
 use sanntid_store::{
     Loader, TenantView, WriteBatch,
-    catalog::{self, PartEncoding, PartRecord, TableState, UploadRecord},
+    catalog::{self, TableState},
 };
 use sanntid_types::{
-    CUSTOMER, EntitySchema, Error, ErrorCode, JobReport, RejectionKind, RowRejection, StageName,
-    TableId,
+    CUSTOMER, Error, ErrorCode, JobReport, RejectionKind, RowRejection, StageName, TableId,
 };
 
 use super::{
+    input::{EntityInput, InputFile},
     moves,
     profiles::{ProfileRows, previous_ids},
     rows::OtherRows,
@@ -76,8 +75,8 @@ pub(crate) fn new_tables(run: &Run, count: usize) -> Result<Vec<TableId>, Failur
     Ok(tables)
 }
 
-/// Loads an upload; without one, makes the timeline of the present rows anew.
-pub(crate) fn load(run: &Run, upload: Option<&UploadRecord>) -> Result<Plan, Failure> {
+/// Loads entities; without any, makes the timeline of the present rows anew.
+pub(crate) fn load(run: &Run, mut inputs: Vec<EntityInput>) -> Result<Plan, Failure> {
     let progress = &run.progress;
     let mut loader = Loader::new(&*run.shared.kv, run.state.incarnation);
     let mut entities = run.state.entities.clone();
@@ -87,34 +86,27 @@ pub(crate) fn load(run: &Run, upload: Option<&UploadRecord>) -> Result<Plan, Fai
     let customer_before = run.state.customer().cloned();
 
     progress.begin(StageName::Ingestion, None);
-    if let Some(upload) = upload {
-        let mut schemas = upload.manifest.schemas()?;
-        // Keys of customers are needed before anything that refers to them.
-        schemas.sort_by_key(|schema| schema.name.as_str() != CUSTOMER);
-        for schema in schemas {
-            let table = new_tables(run, 1)?
-                .into_iter()
-                .next()
-                .ok_or_else(no_table)?;
-            new.push(table);
-            let mut entity = Ingestion {
-                run,
-                upload,
-                schema: Arc::new(schema),
-                table,
-                rows_read: 0,
-            };
-            let loaded = entity.load(&mut loader, &mut claims)?;
-            rows_read += entity.rows_read;
-            entities.retain(|before| {
-                !before
-                    .schema
-                    .name
-                    .as_str()
-                    .eq_ignore_ascii_case(loaded.schema.name.as_str())
-            });
-            entities.push(loaded);
-        }
+    // Keys of customers are needed before anything that refers to them.
+    inputs.sort_by_key(|input| input.schema.name.as_str() != CUSTOMER);
+    let brings_data = !inputs.is_empty();
+    let latest = inputs.iter().map(|input| input.as_of).max();
+    for input in &inputs {
+        let table = new_tables(run, 1)?
+            .into_iter()
+            .next()
+            .ok_or_else(no_table)?;
+        new.push(table);
+        let mut entity = Ingestion {
+            run,
+            input,
+            table,
+            rows_read: 0,
+        };
+        let loaded = entity.load(&mut loader, &mut claims)?;
+        rows_read += entity.rows_read;
+        let name = loaded.schema.name.as_str();
+        entities.retain(|before| !before.schema.name.as_str().eq_ignore_ascii_case(name));
+        entities.push(loaded);
     }
     progress.done(StageName::Ingestion);
 
@@ -146,8 +138,11 @@ pub(crate) fn load(run: &Run, upload: Option<&UploadRecord>) -> Result<Plan, Fai
     progress.done(StageName::Search);
     loader.finish()?;
 
-    let as_of = upload.map(|upload| upload.manifest.as_of);
-    let as_of = as_of.or(customer.as_ref().map(|customer| customer.as_of));
+    let of_customer = customer.as_ref().map(|customer| customer.as_of);
+    let brings_customer = inputs
+        .first()
+        .is_none_or(|first| first.schema.name.as_str() == CUSTOMER);
+    let as_of = of_customer.filter(|_| brings_customer).or(latest);
     Ok(Plan {
         report: JobReport {
             as_of: as_of.unwrap_or(run.shared.clock.now()),
@@ -168,18 +163,17 @@ pub(crate) fn load(run: &Run, upload: Option<&UploadRecord>) -> Result<Plan, Fai
             entities,
             timeline: Some(built.table),
             projected_with: built.projected_with,
-            simulated: upload.is_none() && run.state.simulated,
+            simulated: !brings_data && run.state.simulated,
         },
         new_tables: new,
-        brings_data: upload.is_some(),
+        brings_data,
     })
 }
 
-/// One entity of an upload on its way into its table.
+/// One entity on its way into its table.
 struct Ingestion<'a> {
     run: &'a Run,
-    upload: &'a UploadRecord,
-    schema: Arc<EntitySchema>,
+    input: &'a EntityInput,
     table: TableId,
     rows_read: u64,
 }
@@ -191,74 +185,62 @@ impl Ingestion<'_> {
         claims: &mut Vec<Claim>,
     ) -> Result<EntityTable, Failure> {
         let kv = &*self.run.shared.kv;
-        let is_customer = self.schema.name.as_str() == CUSTOMER;
+        let is_customer = self.input.schema.name.as_str() == CUSTOMER;
         let mut profiles;
         let mut others;
         let rows: &mut dyn TakeRows = if is_customer {
-            let claims = previous_ids(self.run, &self.schema, claims);
+            let claims = previous_ids(self.run, &self.input.schema, claims);
             profiles = ProfileRows::new(
                 kv,
                 self.run.state.incarnation,
                 self.table,
-                &self.schema,
+                &self.input.schema,
                 claims,
             )?;
             &mut profiles
         } else {
-            let config = self.run.state.activity_config(&self.schema.name).cloned();
+            let config = self
+                .run
+                .state
+                .activity_config(&self.input.schema.name)
+                .cloned();
             others = OtherRows::new(
                 kv,
                 self.run.state.incarnation,
                 self.table,
-                &self.schema,
+                &self.input.schema,
                 config,
             )?;
             &mut others
         };
         let rejected_before = self.run.rejections.lock().rejected();
-        let mut parts: Vec<&PartRecord> = self
-            .upload
-            .parts
-            .iter()
-            .filter(|part| part.entity == self.schema.name)
-            .collect();
-        parts.sort_by_key(|part| part.number);
-        for part in parts {
-            self.load_part(part, rows, loader)?;
+        let input = self.input;
+        for file in &input.files {
+            self.load_file(file, rows, loader)?;
         }
         loader.flush()?;
         let rejected = self.run.rejections.lock().rejected() - rejected_before;
         self.check_rejected(rejected)?;
         let (count, size) = rows.written();
         Ok(EntityTable {
-            schema: Arc::clone(&self.schema),
+            schema: Arc::clone(&self.input.schema),
             table: self.table,
-            as_of: self.upload.manifest.as_of,
+            as_of: self.input.as_of,
             rows: count,
             size,
         })
     }
 
-    fn load_part(
+    fn load_file(
         &mut self,
-        part: &PartRecord,
+        file: &InputFile,
         rows: &mut dyn TakeRows,
         loader: &mut Loader<'_>,
     ) -> Result<(), Failure> {
-        let shared = &self.run.shared;
-        let path = shared.part_file(self.run.state.incarnation, self.upload.id, &part.file);
-        let shown = format!("{} part {}", part.entity, part.number);
-        let file = File::open(path).map_err(|error| {
-            tracing::error!(%error, "an upload's part can't be read");
-            Error::new(ErrorCode::Internal, format!("{shown} can't be read"))
-        })?;
-        let unreadable = |error: sanntid_sources::Error| {
-            Error::new(ErrorCode::InvalidBody, format!("{shown}: {error}"))
-                .with_target(part.entity.as_str())
-        };
-        let items = sanntid_sources::open(Box::new(file), format_of(part.encoding), &self.schema);
+        let unreadable = |error| Failure::from(file.unreadable(&self.input.schema.name, &error));
+        let items = file.open(&self.input.schema).map_err(unreadable)?;
         let mut together = 0;
-        for item in items.map_err(unreadable)? {
+        for item in items {
             self.rows_read += 1;
             together += 1;
             let (row, unusable) = match item.map_err(unreadable)? {
@@ -278,8 +260,9 @@ impl Ingestion<'_> {
             if let Some(unusable) = unusable {
                 self.run.reject(RowRejection {
                     kind: RejectionKind::Rejected,
-                    entity: self.schema.name.to_string(),
-                    part: Some(part.number),
+                    entity: self.input.schema.name.to_string(),
+                    part: file.part,
+                    file: file.name.clone(),
                     row: Some(row),
                     key: unusable.key,
                     column: unusable.column,
@@ -313,10 +296,10 @@ impl Ingestion<'_> {
         }
         let text = format!(
             "{rejected} of {} rows of {} were rejected, more than {limit} %; nothing was changed",
-            self.rows_read, self.schema.name
+            self.rows_read, self.input.schema.name
         );
         let error = Error::new(ErrorCode::TooManyRowsRejected, text);
-        Err(error.with_target(self.schema.name.as_str()).into())
+        Err(error.with_target(self.input.schema.name.as_str()).into())
     }
 }
 
@@ -328,16 +311,6 @@ fn percent(part: u64, of: u64) -> f64 {
     // Counts beyond 32 bits are scaled down together, which keeps their ratio.
     let scale = (of >> 31).max(1);
     100.0 * float(part.div_ceil(scale)) / float((of / scale).max(1))
-}
-
-fn format_of(encoding: PartEncoding) -> FileFormat {
-    let (kind, gzip) = match encoding {
-        PartEncoding::Csv => (FileKind::Csv, false),
-        PartEncoding::CsvGzip => (FileKind::Csv, true),
-        PartEncoding::Ndjson => (FileKind::Ndjson, false),
-        PartEncoding::NdjsonGzip => (FileKind::Ndjson, true),
-    };
-    FileFormat { kind, gzip }
 }
 
 fn no_table() -> Failure {

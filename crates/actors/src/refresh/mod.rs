@@ -4,8 +4,10 @@
 //! the next start, what waits goes on waiting.
 
 mod cancel;
+mod copy;
 mod effect;
 mod end;
+mod input;
 mod load;
 mod moves;
 mod profiles;
@@ -14,6 +16,7 @@ mod rejections;
 mod rows;
 mod run;
 mod runner;
+mod sources;
 mod start;
 mod switch;
 mod timeline;
@@ -25,11 +28,15 @@ use std::{
 
 use parking_lot::Mutex;
 use sanntid_store::catalog;
-use sanntid_types::{Error, ErrorCode, Incarnation, InstanceId, Job, JobId, JobKind, JobStatus};
+use sanntid_types::{
+    Error, ErrorCode, Incarnation, InstanceId, Instant, Job, JobId, JobKind, JobStatus,
+    JobSubmission,
+};
 use tokio::sync::{Notify, watch};
 
 pub(crate) use self::{
     cancel::cancel,
+    sources::check_request,
     start::{recover, start_waiting},
 };
 use self::{progress::Progress, runner::RefreshActor};
@@ -172,9 +179,9 @@ pub(crate) fn new_job(
             catalog::job(change.snapshot, incarnation, *id).map_err(|error| refusal(&error))?;
         let joins = |job: &Job| match job.kind {
             // Each upload is a job of its own; a re-projection must see what was configured last.
-            JobKind::Upload(_) => false,
+            JobKind::Upload(_) | JobKind::Copy(_) => false,
             JobKind::Reproject => job.kind == kind && job.status == JobStatus::Queued,
-            JobKind::Sources => job.kind == kind,
+            JobKind::Sources | JobKind::Refresh(_) => job.kind == kind,
         };
         if let Some(job) = job.filter(joins) {
             return Ok(job);
@@ -187,18 +194,8 @@ pub(crate) fn new_job(
         );
         return Err(Error::new(ErrorCode::Overloaded, text).with_target("jobsQueued"));
     }
-    let mut job = Job {
-        id: JobId(uuid::Uuid::now_v7()),
-        kind,
-        status: JobStatus::Queued,
-        submitted_at: change.now,
-        started_at: None,
-        ended_at: None,
-        stages: Vec::new(),
-        report: None,
-        error: None,
-    };
-    if job.kind == JobKind::Sources {
+    let mut job = queued(kind, change.now);
+    if matches!(job.kind, JobKind::Refresh(_)) && !sources::are_any(change)? {
         // Without a configured source there is nothing to read.
         job.status = JobStatus::Skipped;
         job.started_at = Some(change.now);
@@ -207,6 +204,22 @@ pub(crate) fn new_job(
     catalog::put_job(&mut change.batch, incarnation, &job);
     change.has_new_job = true;
     Ok(job)
+}
+
+/// A job that waits.
+pub(crate) fn queued(kind: JobKind, now: Instant) -> Job {
+    Job {
+        id: JobId(uuid::Uuid::now_v7()),
+        kind,
+        submission: JobSubmission::OnDemand,
+        status: JobStatus::Queued,
+        submitted_at: now,
+        started_at: None,
+        ended_at: None,
+        stages: Vec::new(),
+        report: None,
+        error: None,
+    }
 }
 
 /// Finds a job.

@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use sanntid_engine::{key_text, project_row};
 use sanntid_store::{Kv, Loader, TenantView};
-use sanntid_types::{ActivityConfig, EntitySchema, Incarnation, Row, TableId};
+use sanntid_types::{ActivityConfig, EntitySchema, EntityType, Incarnation, Row, TableId};
 
 use super::{
     load::{StoreView, TakeRows, Unusable},
@@ -57,6 +57,17 @@ impl<'a> OtherRows<'a> {
     }
 }
 
+impl OtherRows<'_> {
+    /// The customer that the row of a read-only table belongs to; activities have a timeline.
+    fn customer_of(&self, row: &Row) -> Option<String> {
+        if self.schema.entity_type == EntityType::Activity {
+            return None;
+        }
+        let (at, attribute) = self.schema.find("CustomerId")?;
+        key_text(attribute.data_type, row.get(at))
+    }
+}
+
 impl TakeRows for OtherRows<'_> {
     fn take(&mut self, loader: &mut Loader<'_>, row: &Row) -> Result<Option<Unusable>, Failure> {
         let key = self.key_of(row);
@@ -82,6 +93,9 @@ impl TakeRows for OtherRows<'_> {
             }));
         }
         loader.row(self.table, &key, row)?;
+        if let Some(customer) = self.customer_of(row) {
+            loader.row_of_customer(self.table, &customer, &key)?;
+        }
         self.rows += 1;
         self.bytes += row.as_bytes().len() as u64;
         self.keys.insert(key);

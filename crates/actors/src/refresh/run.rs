@@ -19,6 +19,8 @@ use crate::{node::Shared, outcome::refusal};
 pub(crate) enum Failure {
     Stopped(Stop),
     Failed(Error),
+    /// There was nothing to do; says why.
+    Skipped(String),
 }
 
 impl Failure {
@@ -28,13 +30,14 @@ impl Failure {
             Self::Stopped(Stop::Cancelled) => JobStatus::Aborted,
             Self::Stopped(Stop::TimedOut) => JobStatus::TimedOut,
             Self::Stopped(Stop::Interrupted) | Self::Failed(_) => JobStatus::Failed,
+            Self::Skipped(_) => JobStatus::Skipped,
         }
     }
 
     /// Whether the same may succeed later.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
-            Self::Stopped(_) => false,
+            Self::Stopped(_) | Self::Skipped(_) => false,
             Self::Failed(error) => error.code.retry() == Retry::Later,
         }
     }
@@ -43,6 +46,7 @@ impl Failure {
     pub(crate) fn into_error(self) -> Error {
         match self {
             Self::Failed(error) => error,
+            Self::Skipped(why) => Error::new(ErrorCode::NothingChanged, why),
             Self::Stopped(Stop::Cancelled) => Error::new(
                 ErrorCode::Cancelled,
                 "the refresh was cancelled; nothing was changed",

@@ -14,10 +14,12 @@ use sanntid_store::{Loader, catalog};
 use sanntid_types::{Error, ErrorCode, InstanceId, JobKind, JobReport, Retry, StageName};
 
 use super::{
-    effect,
+    copy, effect,
     end::{self, Outcome},
+    input,
     load::{self, Plan},
     run::{Failure, Run},
+    sources::{self, Opened},
     switch::{self, Switched},
     timeline,
 };
@@ -105,12 +107,20 @@ async fn count(run: &Arc<Run>, switched: Switched) -> Result<JobReport, Failure>
 }
 
 async fn to_switch(shared: &Arc<Shared>, run: &Arc<Run>) -> Result<Switched, Failure> {
-    let loading = Arc::clone(run);
-    let mut plan = Arc::new(aside(move || load_upload(&loading)).await?);
+    let sources = Arc::new(open_sources(shared, run).await?);
+    let (loading, opened) = (Arc::clone(run), Arc::clone(&sources));
+    let mut plan = Arc::new(aside(move || load_input(&loading, &opened)).await?);
     run.progress.begin(StageName::ProfileStore, None);
     for _ in 0..=REPROJECTIONS_MAX {
-        let (job, new) = (run.job, Arc::clone(&plan));
-        let decide = move |change: &mut Change<'_>| switch::decide(change, job, &new);
+        let (deciding, new, opened) = (Arc::clone(run), Arc::clone(&plan), Arc::clone(&sources));
+        let decide = move |change: &mut Change<'_>| {
+            sources::check(change, &opened)?;
+            let switched = switch::decide(change, deciding.job, &new)?;
+            if switched.is_some() {
+                sources::note_loaded(change, &deciding.kind, &opened, &new);
+            }
+            Ok(switched)
+        };
         if let Some(switched) = ask(shared, run, decide).await? {
             return Ok(switched);
         }
@@ -148,7 +158,19 @@ async fn ask<T: Send + 'static>(
     }
 }
 
-fn load_upload(run: &Run) -> Result<Plan, Failure> {
+/// Opens the data sources that a job reads; no later write falls before what they have seen.
+async fn open_sources(shared: &Arc<Shared>, run: &Arc<Run>) -> Result<Vec<Opened>, Failure> {
+    let JobKind::Refresh(request) = &run.kind else {
+        return Ok(Vec::new());
+    };
+    run.progress.begin(StageName::Ingestion, None);
+    let (opening, request) = (Arc::clone(run), request.clone());
+    let opened = aside(move || sources::open(&opening, &request)).await?;
+    let entering = opened.clone();
+    ask(shared, run, move |change| sources::enter(change, &entering)).await
+}
+
+fn load_input(run: &Run, sources: &[Opened]) -> Result<Plan, Failure> {
     let upload = match run.kind {
         JobKind::Upload(upload) => {
             let snapshot = run.shared.kv.snapshot()?;
@@ -157,15 +179,21 @@ fn load_upload(run: &Run) -> Result<Plan, Failure> {
             Some(record.ok_or_else(lost)?)
         }
         JobKind::Reproject => None,
+        JobKind::Copy(source) => return copy::load(run, source),
+        JobKind::Refresh(_) => return load::load(run, input::of_sources(sources)?),
         JobKind::Sources => {
             return Err(Error::new(ErrorCode::NotServed, "no source is configured").into());
         }
     };
     let now = run.shared.clock.now();
-    if let Some(upload) = &upload {
-        run.state.check_as_of(upload.manifest.as_of, now)?;
-    }
-    load::load(run, upload.as_ref())
+    let inputs = match &upload {
+        Some(upload) => {
+            run.state.check_as_of(upload.manifest.as_of, now)?;
+            input::of_upload(run, upload)?
+        }
+        None => Vec::new(),
+    };
+    load::load(run, inputs)
 }
 
 /// Makes the timeline of a loaded generation anew, with the configuration as it is now.

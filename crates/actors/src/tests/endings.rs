@@ -20,6 +20,7 @@ fn named(number: u128, name: &str) -> NewInstance {
         id: Some(id(number)),
         name: InstanceName::parse(name).expect("name"),
         instance_type: InstanceType::Trial,
+        copy_of: None,
         by: "somebody".to_owned(),
     }
 }

@@ -4,7 +4,9 @@
 use futures_util::future::join;
 use sanntid_engine::{JobRequest, Tenants};
 use sanntid_store::catalog::{self, TableState};
-use sanntid_types::{ErrorCode, Generation, InstanceId, Job, JobId, JobKind, JobStatus, StageName};
+use sanntid_types::{
+    ErrorCode, Generation, InstanceId, Job, JobId, JobKind, JobStatus, RefreshRequest, StageName,
+};
 
 use super::{
     samples::{
@@ -177,11 +179,17 @@ fn without_a_configured_source_a_refresh_has_nothing_to_do() {
     run(async {
         let world = World::new();
         let a = world.instance(1).await;
-        let job = world.node.submit_job(a, JobRequest::Refresh).await;
+        let job = world
+            .node
+            .submit_job(a, JobRequest::Refresh(RefreshRequest::default()))
+            .await;
         let job = job.expect("taken");
         assert_eq!(
             (&job.kind, job.status),
-            (&JobKind::Sources, JobStatus::Skipped)
+            (
+                &JobKind::Refresh(RefreshRequest::default()),
+                JobStatus::Skipped
+            )
         );
         assert_eq!((job.stages.len(), job.ended_at), (0, Some(noon())));
         assert_eq!(world.ended(a, job.id).await, job);

@@ -21,4 +21,5 @@ mod overload;
 mod random;
 mod refreshing;
 mod rejecting;
+mod scheduling;
 mod uploading;

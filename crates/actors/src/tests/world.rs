@@ -142,6 +142,7 @@ impl World {
             id: Some(id(number)),
             name: InstanceName::parse("Contoso").expect("name"),
             instance_type: InstanceType::Sandbox,
+            copy_of: None,
             by: "tests".to_owned(),
         };
         self.node.create_instance(new).await.expect("created").id

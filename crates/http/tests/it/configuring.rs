@@ -172,7 +172,12 @@ fn entities_are_described_with_what_a_writer_must_know() {
         .collect();
     assert_eq!(
         names,
-        ["Customer", "Ecommerce_OnlinePurchases", "UnifiedActivity"]
+        [
+            "Customer",
+            "Ecommerce_OnlinePurchases",
+            "Customer_Measure",
+            "UnifiedActivity"
+        ]
     );
 
     let customer = server

@@ -9,7 +9,7 @@ use crate::client::{Call, parse};
 use crate::server::{Running, at};
 
 /// Every code with its status.
-const STATUSES: [(ErrorCode, u16); 41] = [
+const STATUSES: [(ErrorCode, u16); 42] = [
     (ErrorCode::InvalidArgument, 400),
     (ErrorCode::InvalidBody, 400),
     (ErrorCode::InvalidField, 400),
@@ -32,6 +32,7 @@ const STATUSES: [(ErrorCode, u16); 41] = [
     (ErrorCode::ActivityNotFound, 404),
     (ErrorCode::JobNotFound, 404),
     (ErrorCode::SnapshotNotFound, 404),
+    (ErrorCode::ScheduleNotFound, 404),
     (ErrorCode::RouteNotFound, 404),
     (ErrorCode::MethodNotAllowed, 405),
     (ErrorCode::NotAcceptable, 406),

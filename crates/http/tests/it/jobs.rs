@@ -18,14 +18,18 @@ fn a_job_is_submitted_by_options_or_by_a_body() {
         let answer = server.send(&call);
         (answer.status, server.mock.calls().pop().unwrap_or_default())
     };
-    let refresh = "submit_job Refresh".to_owned();
+    let refresh = "submit_job Refresh(RefreshRequest { sources: [], forced: false })".to_owned();
+    let forced = "submit_job Refresh(RefreshRequest { sources: [\
+                  DataSourceId(00000000-0000-0000-0000-00000000000a), \
+                  DataSourceId(00000000-0000-0000-0000-00000000000b)], forced: true })";
+    let forced = forced.to_owned();
     let reproject = "submit_job Reproject".to_owned();
     for (query, body, done) in [
         ("", None, &refresh),
         (
-            "?operationType=all&identifiers=a&identifiers=b&forceRunRequested=true",
+            "?operationType=all&identifiers=00000000-0000-0000-0000-00000000000b&identifiers=00000000-0000-0000-0000-00000000000a&forceRunRequested=true",
             None,
-            &refresh,
+            &forced,
         ),
         ("?operationType=activity", None, &reproject),
         (
@@ -50,6 +54,7 @@ fn a_job_is_submitted_by_options_or_by_a_body() {
     assert_eq!(post("?operationType=segmentation", None).0, 501);
     assert_eq!(post("?operationType=everything", None).0, 400);
     assert_eq!(post("?forceRunRequested=1", None).0, 400);
+    assert_eq!(post("?identifiers=nightly", None).0, 400);
     assert_eq!(server.mock.calls().len(), asked);
 }
 

@@ -8,12 +8,13 @@ use sanntid_engine::{
     Snapshot, SnapshotState, TenantState, Tenants,
 };
 use sanntid_types::{
-    ActivityConfig, ActivityState, EntityName, Error, ErrorCode, InstanceId, InstanceInfo,
-    InstanceName, InstanceType, Job, JobId, JobKind, JobStatus, Manifest, RejectionKind,
-    RowRejection, Settings, SnapshotId,
+    ActivityConfig, ActivityState, DataSource, DataSourceId, DataSourceSpec, EntityName, Error,
+    ErrorCode, InstanceId, InstanceInfo, InstanceName, InstanceType, Job, JobId, JobKind,
+    JobStatus, Manifest, RejectionKind, RowRejection, Schedule, ScheduleId, Settings, SnapshotId,
+    SourceState, Timezone,
 };
 
-use crate::stored::{Gate, Stored, activity, at, instance, job, loaded, profile_id};
+use crate::stored::{Gate, Stored, activity, at, instance, job, loaded, profile_id, source};
 
 /// What the mock was asked and what it holds.
 pub(crate) struct Mock {
@@ -258,6 +259,58 @@ impl Tenants for Mock {
         self.answer(&format!("abort_snapshot {snapshot}"), Some(of), || ())
     }
 
+    fn data_sources(&self, of: InstanceId) -> Later<'_, Vec<(DataSource, SourceState)>> {
+        self.answer("data_sources", Some(of), || {
+            vec![(source(), SourceState::default())]
+        })
+    }
+
+    fn put_data_source(
+        &self,
+        of: InstanceId,
+        spec: DataSourceSpec,
+    ) -> Later<'_, (DataSource, SourceState)> {
+        let name = format!("put_data_source {} {}", spec.friendly_name, spec.location);
+        self.answer(&name, Some(of), move || {
+            let put = DataSource {
+                id: spec.id,
+                friendly_name: spec.friendly_name,
+                location: spec.location,
+                ..source()
+            };
+            (put, SourceState::default())
+        })
+    }
+
+    fn delete_data_source(&self, of: InstanceId, id: DataSourceId) -> Later<'_, ()> {
+        self.answer(&format!("delete_data_source {id}"), Some(of), || ())
+    }
+
+    fn schedules(&self, of: InstanceId) -> Later<'_, Vec<Schedule>> {
+        self.answer("schedules", Some(of), || vec![schedule()])
+    }
+
+    fn put_schedules(&self, of: InstanceId, schedules: Vec<Schedule>) -> Later<'_, Vec<Schedule>> {
+        self.answer(
+            &format!("put_schedules {schedules:?}"),
+            Some(of),
+            move || schedules,
+        )
+    }
+
+    fn delete_schedule(&self, of: InstanceId, id: ScheduleId) -> Later<'_, ()> {
+        self.answer(&format!("delete_schedule {id}"), Some(of), || ())
+    }
+
+    fn timezones(&self, of: InstanceId) -> Later<'_, Vec<Timezone>> {
+        self.answer("timezones", Some(of), || {
+            vec![Timezone {
+                id: "Europe/Oslo".to_owned(),
+                name: "Europe/Oslo".to_owned(),
+            }]
+        })
+    }
+
     fn submit_job(&self, of: InstanceId, request: JobRequest) -> Later<'_, Job> {
         let job = self.job.lock().unwrap().clone();
         self.answer(&format!("submit_job {request:?}"), Some(of), move || job)
@@ -284,6 +337,7 @@ impl Tenants for Mock {
                 kind: RejectionKind::Unmatched,
                 entity: "Ecommerce_OnlinePurchases".to_owned(),
                 part: Some(1),
+                file: None,
                 row: Some(17),
                 key: None,
                 column: None,
@@ -302,6 +356,16 @@ impl Tenants for Mock {
 
     fn readiness(&self) -> Readiness {
         self.readiness.lock().unwrap().clone()
+    }
+}
+
+fn schedule() -> Schedule {
+    Schedule {
+        id: ScheduleId(uuid::Uuid::from_u128(11)),
+        is_active: true,
+        timezone_id: "Europe/Oslo".to_owned(),
+        cron_schedules: vec!["0 2 * * *".to_owned()],
+        request: sanntid_types::RefreshRequest::default(),
     }
 }
 

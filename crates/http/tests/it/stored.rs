@@ -8,10 +8,10 @@ use sanntid_engine::{
     TenantState, View, ViewError,
 };
 use sanntid_types::{
-    ActivityId, ActivityState, AlternateKey, Attribute, AttributeRole, EdmType, EntityName,
-    EntitySchema, EntityType, Generation, Incarnation, InstanceId, Instant, Job, JobId, JobKind,
-    JobReport, JobStatus, Literal, Position, ProfileId, Row, RowBuilder, SnapshotId, Stage,
-    StageName, TableId, UnifiedActivity,
+    ActivityId, ActivityState, AlternateKey, Attribute, AttributeRole, DataSource, DataSourceId,
+    EdmType, EntityName, EntitySchema, EntityType, Generation, Incarnation, InstanceId, Instant,
+    Job, JobId, JobKind, JobReport, JobStatus, Literal, Location, Position, ProfileId, Row,
+    RowBuilder, SnapshotId, Stage, StageName, TableId, UnifiedActivity,
 };
 
 use crate::client::INSTANCE;
@@ -76,6 +76,7 @@ pub(crate) fn job() -> Job {
     Job {
         id: JobId(uuid::Uuid::from_u128(9)),
         kind: JobKind::Upload(SnapshotId(uuid::Uuid::from_u128(7))),
+        submission: sanntid_types::JobSubmission::OnDemand,
         status: JobStatus::Running,
         submitted_at: at("2026-11-23T11:00:00Z"),
         started_at: Some(at("2026-11-23T11:00:01Z")),
@@ -140,6 +141,10 @@ pub(crate) fn loaded() -> TenantState {
         Attribute::plain("City", EdmType::String),
         with_role("ContactId", AttributeRole::AlternateKey(alternate)),
     ];
+    let measures = vec![
+        with_role("CustomerId", AttributeRole::Key),
+        Attribute::plain("LifetimeValue", EdmType::Decimal),
+    ];
     let purchases = vec![
         with_role("PurchaseId", AttributeRole::Key),
         Attribute::plain("PurchasedOn", EdmType::Date),
@@ -157,6 +162,7 @@ pub(crate) fn loaded() -> TenantState {
             2,
             5,
         ),
+        table("Customer_Measure", EntityType::ProfileKpi, measures, 3, 0),
     ];
     tenant
 }
@@ -293,5 +299,22 @@ impl View for Stored {
         };
         let shown = all.into_iter().filter(move |a| a.activity.time <= until);
         Box::new(shown.map(Ok))
+    }
+}
+
+/// A data source that was never refreshed from.
+pub(crate) fn source() -> DataSource {
+    DataSource {
+        id: DataSourceId(uuid::Uuid::from_u128(
+            0x6b1f0a7e_2c55_4d0a_9a43_9d1c6de1a904,
+        )),
+        revision: uuid::Uuid::from_u128(1),
+        friendly_name: "nightly".to_owned(),
+        location: Location::parse("file:///srv/contoso").expect("a location"),
+        version: 1,
+        created_at: at("2026-11-01T00:00:00Z"),
+        created_by: "administrator".to_owned(),
+        updated_at: at("2026-11-02T00:00:00Z"),
+        updated_by: "administrator".to_owned(),
     }
 }

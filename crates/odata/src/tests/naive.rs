@@ -102,6 +102,7 @@ fn value(expr: &Expr, row: &TestRow) -> Plain {
                     .any(|(member, _)| equal(&left, &of_value(member))),
             )
         }
+        Expr::InSegment(name, _) => Plain::Boolean(row.is_in_segment(name)),
         Expr::And(members) => kleene(members, row, false),
         Expr::Or(members) => kleene(members, row, true),
         Expr::Not(inner) => match value(inner, row) {

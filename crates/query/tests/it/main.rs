@@ -23,6 +23,8 @@ mod paging_customers;
 #[cfg(test)]
 mod stored;
 #[cfg(test)]
+mod tables;
+#[cfg(test)]
 mod timelines;
 #[cfg(test)]
 mod tokens;

@@ -22,6 +22,8 @@ pub(crate) struct Reads {
     pub(crate) timelines: u64,
     /// Activities read of timelines.
     pub(crate) activities: u64,
+    /// Rows of read-only tables.
+    pub(crate) rows: u64,
 }
 
 #[derive(Default)]
@@ -33,6 +35,10 @@ pub(crate) struct Stored {
     pub(crate) identities: BTreeMap<ActivityId, ActivityIdentity>,
     pub(crate) source: BTreeMap<ActivityId, SourceActivity>,
     pub(crate) realtime: BTreeMap<(Owner, Reverse<Instant>, ActivityId), StoredActivity>,
+    /// Rows of read-only tables with their customer, by key.
+    pub(crate) tables: BTreeMap<TableId, BTreeMap<String, (String, Row)>>,
+    /// Whether tables are as older versions loaded them.
+    pub(crate) is_unindexed: bool,
     reads: Cell<Reads>,
     /// After how many more reads the store fails.
     pub(crate) breaks_after: Cell<Option<u64>>,
@@ -88,6 +94,42 @@ impl View for Stored {
     fn former_ids(&self, _: TableId, id: &ProfileId) -> Result<Vec<ProfileId>, ViewError> {
         let formers = self.redirects.iter().filter(|(_, new)| *new == id);
         Ok(formers.map(|(old, _)| old.clone()).collect())
+    }
+    fn row(&self, table: TableId, key: &str) -> Result<Option<Row>, ViewError> {
+        let found = self.tables.get(&table).and_then(|rows| rows.get(key));
+        self.read(|reads| reads.rows += 1, found.map(|(_, row)| row.clone()))
+    }
+    fn rows_after<'a>(
+        &'a self,
+        table: TableId,
+        after: Option<&str>,
+    ) -> Box<dyn Iterator<Item = Result<(String, Row), ViewError>> + 'a> {
+        let start = after.map_or(Bound::Unbounded, |key| Bound::Excluded(key.to_owned()));
+        let rows = self.tables.get(&table).into_iter();
+        let rows = rows.flat_map(move |rows| rows.range((start.clone(), Bound::Unbounded)));
+        Box::new(
+            rows.map(|(key, (_, row))| {
+                self.read(|reads| reads.rows += 1, (key.clone(), row.clone()))
+            }),
+        )
+    }
+    fn rows_of_customer<'a>(
+        &'a self,
+        table: TableId,
+        customer: &str,
+    ) -> Box<dyn Iterator<Item = Result<(String, Row), ViewError>> + 'a> {
+        assert!(!self.is_unindexed, "there is no index");
+        let customer = customer.to_owned();
+        let rows = self.tables.get(&table).into_iter().flatten();
+        let rows = rows.filter(move |(_, (of, _))| *of == customer);
+        Box::new(
+            rows.map(|(key, (_, row))| {
+                self.read(|reads| reads.rows += 1, (key.clone(), row.clone()))
+            }),
+        )
+    }
+    fn is_indexed_by_customer(&self, table: TableId) -> Result<bool, ViewError> {
+        Ok(!self.is_unindexed && self.tables.contains_key(&table))
     }
     fn overlay(&self, id: &ProfileId) -> Result<Option<Overlay>, ViewError> {
         Ok(self.overlays.get(id).cloned())

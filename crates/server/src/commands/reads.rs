@@ -65,6 +65,10 @@ pub(super) fn jobs(context: &Context, arguments: &JobsArgs) -> anyhow::Result<()
         let rows = rows_of(instance.get(&format!("/workflows/main/jobs?top={}", arguments.top))?);
         return Ok(context.output.rows(&rows, &JOB_COLUMNS)?);
     };
+    if arguments.cancel {
+        let path = format!("/workflows/main/jobs/{}/cancel", segment(job));
+        instance.call("POST", &path)?;
+    }
     if context.output.json {
         return Ok(output::document(&instance.get(&job_path(job))?)?);
     }

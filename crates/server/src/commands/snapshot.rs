@@ -59,7 +59,11 @@ pub(super) fn show(context: &Context, instance: &Instance, job: &JobView) -> any
             output.object(&serde_json::to_value(report)?)?;
         }
         if let Some(failure) = job.failure() {
-            output::line(&format!("failed: {failure}"))?;
+            let how = match job.job_status {
+                JobStatus::Skipped => "skipped",
+                _ => "failed",
+            };
+            output::line(&format!("{how}: {failure}"))?;
         }
     }
     let failed = job.job_status == JobStatus::Failed;
@@ -85,7 +89,7 @@ fn as_of(text: &str) -> anyhow::Result<Instant> {
         .with_context(|| format!("--as-of: expected now or an RFC 3339 time, got {text:?}"))
 }
 
-fn stage_of(job: &JobView) -> String {
+pub(super) fn stage_of(job: &JobView) -> String {
     match job.running() {
         None => "waiting for the refresh".to_owned(),
         Some(task) => {

@@ -157,6 +157,20 @@ impl<'de> Deserializer<'de> for Typed<'_> {
         }
     }
 
+    /// A list may stand as a text with commas: so it does in the environment.
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.value {
+            toml::Value::String(text) => {
+                let items = text.split(',').map(str::trim);
+                let items = items.filter(|item| !item.is_empty());
+                let list = visitor.visit_seq(SeqDeserializer::<_, Error>::new(items));
+                list.map_err(|error| error.at(&self.path))
+            }
+            toml::Value::Array(_) => self.deserialize_any(visitor),
+            _ => Err(self.expected("a list")),
+        }
+    }
+
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_some(self)
     }
@@ -203,7 +217,7 @@ impl<'de> Deserializer<'de> for Typed<'_> {
     }
 
     forward_to_deserialize_any! {
-        i128 u128 f32 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map
+        i128 u128 f32 char str string bytes byte_buf unit unit_struct tuple tuple_struct map
         identifier ignored_any
     }
 }
@@ -276,6 +290,7 @@ mod tests {
         name: Option<String>,
         colour: Option<Colour>,
         list: Vec<u8>,
+        names: Vec<String>,
         nested: Nested,
     }
 
@@ -306,6 +321,7 @@ mod tests {
             name = "8MiB"
             colour = "darkBlue"
             list = [1, "2"]
+            names = "/a, /b c,"
             nested.limit = 7
         "#;
         let expected = Target {
@@ -318,6 +334,7 @@ mod tests {
             name: Some("8MiB".to_owned()),
             colour: Some(Colour::DarkBlue),
             list: vec![1, 2],
+            names: vec!["/a".to_owned(), "/b c".to_owned()],
             nested: Nested { limit: 7 },
         };
         assert_eq!(read(text), Ok(expected));
@@ -354,6 +371,7 @@ mod tests {
                 "colour = \"green\"",
                 "colour: expected one of red, darkBlue, got \"green\"",
             ),
+            ("names = 1", "names: expected a list, got 1"),
             ("percent = \"x\"", "percent: expected a number, got \"x\""),
             ("nested = 1", "nested: expected a section, got 1"),
             (

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use sanntid_sources::{Error, FILES_MAX, FileKind, Folder, MANIFEST_BYTES_MAX};
+use sanntid_sources::{Error, FILES_MAX, FileKind, Folder, MANIFEST_BYTES_MAX, Packing};
 use tempfile::TempDir;
 
 fn manifest(files: &str) -> String {
@@ -85,7 +85,10 @@ fn a_file_says_what_it_is_and_can_be_read() {
     let folder = open(&dir).expect("folder");
     let file = &folder.files()[0];
     assert_eq!((file.entity.as_str(), file.bytes), ("Customer", 13));
-    assert_eq!((file.format.kind, file.format.gzip), (FileKind::Csv, false));
+    assert_eq!(
+        (file.format.kind, file.format.packing),
+        (FileKind::Csv, Packing::None)
+    );
     let rows = file.rows(&folder.schemas()[0]).expect("rows");
     assert_eq!(rows.count(), 1);
     fs::write(&file.path, "Id\n").expect("file");
@@ -192,12 +195,12 @@ fn what_is_not_there_or_can_t_be_read_is_named() {
             "the file \"a***\" of the entity Customer is no pattern: ",
         ),
         (
-            r#"["a.parquet"]"#,
-            "the file \"a.parquet\" of the entity Customer is refused: Parquet can't be read yet; files that can be",
+            r#"["a.parquet.gz"]"#,
+            "the file \"a.parquet.gz\" of the entity Customer is refused: Parquet that is compressed as a whole can't be read yet; files that can be",
         ),
         (
-            r#"["*.parquet"]"#,
-            "the file \"a.parquet\" of the entity Customer is refused: Parquet can't be read yet",
+            r#"["*.parquet.gz"]"#,
+            "the file \"a.parquet.gz\" of the entity Customer is refused: Parquet that is compressed as a whole can't be read yet",
         ),
         (
             r#"["delta/"]"#,
@@ -208,7 +211,7 @@ fn what_is_not_there_or_can_t_be_read_is_named() {
             "the file \"dir.csv\" of the entity Customer is not a file",
         ),
     ] {
-        let dir = folder(files, &["a.parquet", "delta/x", "dir.csv/x"]);
+        let dir = folder(files, &["a.parquet.gz", "delta/x", "dir.csv/x"]);
         let error = open(&dir).expect_err(files);
         assert!(
             error.to_string().starts_with(message),

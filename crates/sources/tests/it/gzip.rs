@@ -4,7 +4,7 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use sanntid_sources::{Error, FileFormat, FileKind};
+use sanntid_sources::{Error, FileFormat, FileKind, Packing};
 
 use crate::reading::{CSV, InPieces, NDJSON, id_and_text, read, read_from};
 
@@ -16,7 +16,7 @@ fn packed(bytes: &[u8]) -> Vec<u8> {
 
 fn gzip_of(format: FileFormat) -> FileFormat {
     FileFormat {
-        gzip: true,
+        packing: Packing::Gzip,
         ..format
     }
 }
@@ -54,7 +54,10 @@ fn all_members_are_read_wherever_they_are_cut() {
 #[test]
 fn a_file_that_is_cut_off_fails_wherever_it_is_cut() {
     for kind in [FileKind::Csv, FileKind::Ndjson] {
-        let format = FileFormat { kind, gzip: true };
+        let format = FileFormat {
+            kind,
+            packing: Packing::Gzip,
+        };
         let whole = packed(many_rows(60).as_bytes());
         for cut in 0..whole.len() {
             let error = read(format, &id_and_text(), &whole[..cut]).expect_err("cut");

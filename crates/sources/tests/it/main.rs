@@ -6,5 +6,8 @@ mod csv_limits;
 mod folders;
 mod gzip;
 mod ndjson_files;
+mod parquet_corrupt;
+mod parquet_files;
 mod properties;
 mod reading;
+mod zstd_files;

@@ -4,7 +4,7 @@
 use std::io::Cursor;
 
 use proptest::prelude::*;
-use sanntid_sources::{Error, FileFormat, FileKind};
+use sanntid_sources::{Error, FileFormat, FileKind, Packing};
 use sanntid_types::{EdmType, EntitySchema, Literal, RowBuilder};
 
 use crate::reading::{CSV, InPieces, NDJSON, attribute, id_and_text, read, read_from, schema};
@@ -201,9 +201,10 @@ proptest! {
     ) {
         let kind = if csv { FileKind::Csv } else { FileKind::Ndjson };
         let file = [start, &bytes].concat();
-        let whole = read(FileFormat { kind, gzip }, &id_and_text(), &file);
+        let packing = if gzip { Packing::Gzip } else { Packing::None };
+        let whole = read(FileFormat { kind, packing }, &id_and_text(), &file);
         let pieces = InPieces::new(&file, 3);
-        let in_pieces = read_from(pieces, FileFormat { kind, gzip }, &id_and_text());
+        let in_pieces = read_from(pieces, FileFormat { kind, packing }, &id_and_text());
         match (whole, in_pieces) {
             (Ok(whole), Ok(in_pieces)) => prop_assert_eq!(whole, in_pieces),
             (Err(whole), Err(in_pieces)) => {

@@ -2,16 +2,16 @@
 
 use std::io::{self, Cursor, Read};
 
-use sanntid_sources::{Error, FileFormat, FileKind, Item, open};
+use sanntid_sources::{Error, FileFormat, FileKind, Item, Packing, open};
 use sanntid_types::{Attribute, EdmType, EntityName, EntitySchema, EntityType};
 
 pub(crate) const CSV: FileFormat = FileFormat {
     kind: FileKind::Csv,
-    gzip: false,
+    packing: Packing::None,
 };
 pub(crate) const NDJSON: FileFormat = FileFormat {
     kind: FileKind::Ndjson,
-    gzip: false,
+    packing: Packing::None,
 };
 
 /// A schema of an activity entity; the first attribute is the key.

@@ -103,6 +103,7 @@ pub(crate) fn queued_job() -> Job {
     Job {
         id: job_id(2),
         kind: JobKind::Reproject,
+        submission: sanntid_types::JobSubmission::OnDemand,
         status: JobStatus::Queued,
         submitted_at: at(3),
         started_at: None,

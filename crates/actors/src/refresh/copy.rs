@@ -1,0 +1,127 @@
+//! Owns the first refresh of a copied instance: the current generation of another one, as it is.
+//!
+//! Must not take real-time data along: what callers wrote stays with the instance they wrote to.
+
+use sanntid_engine::{EntityTable, Switch, TenantState};
+use sanntid_store::{Loader, Snapshot, catalog};
+use sanntid_types::{Error, ErrorCode, InstanceId, JobReport, StageName, TableId};
+
+use super::{
+    load::{Plan, new_tables},
+    run::{Failure, Run},
+};
+
+/// Records between two looks at the wish to stop.
+const RECORDS_TOGETHER: u64 = 2_000;
+
+/// Loads the current generation of `source` beside the (empty) one of the run's instance.
+///
+/// It is that of the moment when the job runs; whatever the source does meanwhile has no effect.
+pub(crate) fn load(run: &Run, source: InstanceId) -> Result<Plan, Failure> {
+    let snapshot = run.shared.kv.snapshot()?;
+    let from = generation_of(&*snapshot, source)?;
+    let total = from.entities.iter().map(|entity| entity.rows).sum();
+    run.progress.begin(StageName::Ingestion, Some(total));
+    let mut copy = Copy {
+        run,
+        snapshot: &*snapshot,
+        from: &from,
+        loader: Loader::new(&*run.shared.kv, run.state.incarnation),
+        new_tables: Vec::new(),
+        activities: 0,
+        in_timelines: 0,
+    };
+    let mut entities = Vec::with_capacity(from.entities.len());
+    for entity in &from.entities {
+        let table = copy.table(entity.table)?;
+        run.progress.rows(StageName::Ingestion, entity.rows);
+        entities.push(EntityTable {
+            table,
+            ..entity.clone()
+        });
+    }
+    run.progress.done(StageName::Ingestion);
+    run.progress.begin(StageName::Activity, None);
+    let timeline = from.timeline.map(|table| copy.table(table)).transpose()?;
+    run.progress.done(StageName::Activity);
+    let report = copy.report();
+    let Copy {
+        loader, new_tables, ..
+    } = copy;
+    loader.finish()?;
+    Ok(Plan {
+        report,
+        switch: Switch {
+            entities,
+            timeline,
+            projected_with: from.projected_with.clone(),
+            simulated: from.simulated,
+        },
+        new_tables,
+        brings_data: true,
+    })
+}
+
+fn generation_of(snapshot: &dyn Snapshot, source: InstanceId) -> Result<TenantState, Failure> {
+    let gone = || {
+        let text = format!("the instance {source}, which was to be copied, is gone");
+        Error::new(ErrorCode::InstanceNotFound, text)
+    };
+    let record = catalog::instance(snapshot, source)?.ok_or_else(gone)?;
+    let state = catalog::tenant(snapshot, record.incarnation)?;
+    Ok(state.ok_or_else(gone)?)
+}
+
+struct Copy<'a> {
+    run: &'a Run,
+    snapshot: &'a dyn Snapshot,
+    from: &'a TenantState,
+    loader: Loader<'a>,
+    new_tables: Vec<TableId>,
+    activities: u64,
+    in_timelines: u64,
+}
+
+impl Copy<'_> {
+    /// Copies one table; gives its number in the run's instance.
+    fn table(&mut self, table: TableId) -> Result<TableId, Failure> {
+        let new = new_tables(self.run, 1)?.into_iter().next();
+        let new = new.ok_or_else(|| Error::new(ErrorCode::Internal, "no table could be made"))?;
+        self.new_tables.push(new);
+        let mut together = 0;
+        for record in sanntid_store::records(self.snapshot, self.from.incarnation, table) {
+            let record = record?;
+            self.activities += u64::from(record.is_activity());
+            self.in_timelines += u64::from(record.is_in_timeline());
+            self.loader.copy(new, &record)?;
+            together += 1;
+            if together == RECORDS_TOGETHER {
+                self.run.progress.check()?;
+                together = 0;
+            }
+        }
+        self.run.progress.check()?;
+        Ok(new)
+    }
+
+    /// Counts what the copied generation holds; a copy rejects nothing and touches no overlay.
+    fn report(&self) -> JobReport {
+        let customer = self.from.customer();
+        let now = self.run.shared.clock.now();
+        JobReport {
+            as_of: customer.map_or(now, |customer| customer.as_of),
+            rows_read: self.from.entities.iter().map(|entity| entity.rows).sum(),
+            rows_rejected: 0,
+            profiles: customer.map_or(0, |customer| customer.rows),
+            activities: self.in_timelines,
+            activities_unmatched: self.activities.saturating_sub(self.in_timelines),
+            overlay_fields_cleared: 0,
+            overlay_fields_kept: 0,
+            activities_superseded: 0,
+            activities_attached: 0,
+            profiles_moved: 0,
+            profiles_vanished: 0,
+            generation: self.run.state.generation.next(),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Owns what a refresh reads: entities with their files, from uploads and data sources alike.
+//!
+//! Must not know what a row means.
+
+use std::{fs::File, io, path::PathBuf, time::Duration};
+
+use sanntid_sources::{FileFormat, FileKind, Packing, Rows};
+use sanntid_store::catalog::{PartEncoding, PartRecord, UploadRecord};
+use sanntid_types::{EntityName, EntitySchema, Error, ErrorCode, Instant};
+
+use super::{
+    run::{Failure, Run},
+    sources::Opened,
+};
+
+/// How long a failing disk or network is waited for before each further attempt.
+const RETRY_AFTER: [Duration; 3] = [
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+];
+
+/// One entity that is to be loaded.
+pub(crate) struct EntityInput {
+    pub(crate) schema: std::sync::Arc<EntitySchema>,
+    pub(crate) as_of: Instant,
+    /// In the order in which they are read.
+    pub(crate) files: Vec<InputFile>,
+}
+
+/// One file with rows.
+pub(crate) struct InputFile {
+    /// What messages call it.
+    shown: String,
+    /// Its number, where it is a part of an upload.
+    pub(crate) part: Option<u32>,
+    /// Its name, where it is a data source's.
+    pub(crate) name: Option<String>,
+    path: PathBuf,
+    format: FileFormat,
+}
+
+impl InputFile {
+    /// Begins to read.
+    pub(crate) fn open(&self, schema: &EntitySchema) -> Result<Rows, sanntid_sources::Error> {
+        retried(|| {
+            let file = File::open(&self.path).map_err(sanntid_sources::Error::Io)?;
+            sanntid_sources::open_file(file, self.format, schema)
+        })
+    }
+
+    /// Says why it can't be read.
+    pub(crate) fn unreadable(&self, entity: &EntityName, error: &sanntid_sources::Error) -> Error {
+        let shown = &self.shown;
+        Error::new(ErrorCode::InvalidBody, format!("{shown}: {error}")).with_target(entity.as_str())
+    }
+}
+
+/// The entities of an upload.
+pub(crate) fn of_upload(run: &Run, upload: &UploadRecord) -> Result<Vec<EntityInput>, Failure> {
+    let schemas = upload.manifest.schemas()?;
+    let input = |schema: EntitySchema| {
+        let parts = upload.parts.iter();
+        let mut parts: Vec<&PartRecord> = parts.filter(|part| part.entity == schema.name).collect();
+        parts.sort_by_key(|part| part.number);
+        let files = parts.into_iter().map(|part| InputFile {
+            shown: format!("{} part {}", part.entity, part.number),
+            part: Some(part.number),
+            name: None,
+            path: run
+                .shared
+                .part_file(run.state.incarnation, upload.id, &part.file),
+            format: format_of(part.encoding),
+        });
+        EntityInput {
+            as_of: upload.manifest.as_of,
+            files: files.collect(),
+            schema: schema.into(),
+        }
+    };
+    Ok(schemas.into_iter().map(input).collect())
+}
+
+/// The entities of data sources.
+pub(crate) fn of_sources(sources: &[Opened]) -> Result<Vec<EntityInput>, Failure> {
+    let mut inputs = Vec::new();
+    for opened in sources {
+        let schemas = opened.manifest.schemas()?;
+        for (entity, schema) in opened.manifest.entities.iter().zip(schemas) {
+            let of_entity = |file: &&sanntid_sources::EntityFile| file.entity == entity.name;
+            let files = opened.files.iter().filter(of_entity);
+            let files = files.map(|file| InputFile {
+                shown: format!(
+                    "{:?} of the data source {}",
+                    file.name, opened.source.friendly_name
+                ),
+                part: None,
+                name: Some(file.name.clone()),
+                path: file.path.clone(),
+                format: file.format,
+            });
+            inputs.push(EntityInput {
+                as_of: opened.manifest.as_of,
+                files: files.collect(),
+                schema: schema.into(),
+            });
+        }
+    }
+    Ok(inputs)
+}
+
+/// Tries again a few times where a disk or a network fails for a moment.
+pub(crate) fn retried<T>(
+    mut attempt: impl FnMut() -> Result<T, sanntid_sources::Error>,
+) -> Result<T, sanntid_sources::Error> {
+    for delay in RETRY_AFTER {
+        match attempt() {
+            Err(error) if may_pass(&error) => {
+                tracing::warn!(%error, "a file can't be read at present");
+                std::thread::park_timeout(delay);
+            }
+            outcome => return outcome,
+        }
+    }
+    attempt()
+}
+
+/// Whether an error may be gone at the next attempt.
+fn may_pass(error: &sanntid_sources::Error) -> bool {
+    match error {
+        sanntid_sources::Error::InFile { error, .. } => may_pass(error),
+        sanntid_sources::Error::Io(error) => matches!(
+            error.kind(),
+            io::ErrorKind::Interrupted
+                | io::ErrorKind::TimedOut
+                | io::ErrorKind::WouldBlock
+                | io::ErrorKind::ResourceBusy
+                | io::ErrorKind::StaleNetworkFileHandle
+                | io::ErrorKind::HostUnreachable
+                | io::ErrorKind::NetworkUnreachable
+                | io::ErrorKind::NetworkDown
+                | io::ErrorKind::Other
+        ),
+        _ => false,
+    }
+}
+
+fn format_of(encoding: PartEncoding) -> FileFormat {
+    let (kind, packing) = match encoding {
+        PartEncoding::Csv => (FileKind::Csv, Packing::None),
+        PartEncoding::CsvGzip => (FileKind::Csv, Packing::Gzip),
+        PartEncoding::Ndjson => (FileKind::Ndjson, Packing::None),
+        PartEncoding::NdjsonGzip => (FileKind::Ndjson, Packing::Gzip),
+    };
+    FileFormat { kind, packing }
+}
+
+#[cfg(test)]
+mod tests {
+    use sanntid_sources::Error as Unreadable;
+
+    use super::*;
+
+    #[test]
+    fn only_what_may_pass_is_tried_again() {
+        let attempts = |kind: io::ErrorKind| {
+            let mut count = 0;
+            let outcome: Result<(), _> = retried(|| {
+                count += 1;
+                if count == 2 {
+                    return Ok(());
+                }
+                Err(Unreadable::Io(kind.into()).in_file("a.csv"))
+            });
+            (count, outcome.is_ok())
+        };
+        assert_eq!(attempts(io::ErrorKind::TimedOut), (2, true));
+        assert_eq!(attempts(io::ErrorKind::NotFound), (1, false));
+        assert_eq!(attempts(io::ErrorKind::PermissionDenied), (1, false));
+    }
+}

@@ -1,0 +1,60 @@
+//! Owns `sanntid export`: the source of truth of an entity, into a file or the standard output.
+
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Context;
+use crate::cli::ExportArgs;
+use crate::client::segment;
+use crate::output::note;
+
+pub(super) fn run(context: &Context, arguments: &ExportArgs) -> anyhow::Result<()> {
+    let instance = context.instance(&arguments.instance);
+    let below = format!("/exports/{}", segment(&arguments.entity));
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {bytes} {bytes_per_sec}") {
+        bar.set_style(style);
+    }
+    let Some(path) = &arguments.out else {
+        let mut out = BufWriter::new(io::stdout().lock());
+        instance.download(&below, &mut out)?;
+        return Ok(out.flush()?);
+    };
+    // What is cut off must not look like an export: it gets its name when it is whole.
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let written = fs::File::create(&part)
+        .map_err(anyhow::Error::from)
+        .and_then(|file| {
+            let mut out = bar.wrap_write(file);
+            let bytes = instance.download(&below, &mut out)?;
+            bar.finish_and_clear();
+            out.flush()?;
+            Ok(bytes)
+        });
+    let named = written.and_then(|bytes| {
+        fs::rename(&part, path)?;
+        Ok(bytes)
+    });
+    match named {
+        Ok(bytes) => {
+            note(&format!("wrote {} ({bytes} bytes)", path.display()));
+            Ok(())
+        }
+        Err(error) => {
+            remove(&part);
+            Err(error).with_context(|| format!("{} was not written", path.display()))
+        }
+    }
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = fs::remove_file(path) {
+        tracing::debug!(%error, "the part of an export could not be removed");
+    }
+}
