@@ -72,7 +72,8 @@ def test_a_copy_of_an_instance_has_its_customers(client, shop):
     none = client.copy_an_instance(
         InstanceCopyRequest(instance_id_to_copy=str(uuid.uuid4()), instance_metadata=metadata)
     )
-    assert none is None or none.error_code == "instanceNotFound"
+    assert isinstance(none, ApiErrorResult)
+    assert none.error_code == "invalidArgument"
 
 
 def test_a_bad_request_for_an_instance_is_told_by_an_api_error(client):

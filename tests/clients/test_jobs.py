@@ -62,9 +62,13 @@ def test_a_submitted_job_ends_and_is_listed_first(client, shop, by_body):
 
 
 def test_a_refresh_without_a_source_is_skipped_and_changes_nothing(client, shop):
-    job = client.submit_a_workflow_job(shop.id, "main", operation_type="all", identifiers=["a", "b"])
+    job = client.submit_a_workflow_job(shop.id, "main", operation_type="all")
     assert ended(client, shop, job).job_status == "skipped"
     assert shop.profile("C1")["City"] == "Oslo"
+    for unknown in ("nightly", str(uuid.uuid4())):
+        refused = client.submit_a_workflow_job(shop.id, "main", operation_type="all", identifiers=[unknown])
+        assert isinstance(refused, ApiErrorResult)
+        assert refused.error_code == "dataSourceNotFound"
 
 
 def test_cancelling_ends_a_job_and_leaves_an_ended_one_as_it_is(client, shop):

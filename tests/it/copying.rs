@@ -108,7 +108,7 @@ fn an_empty_instance_is_copied_without_a_job_and_what_is_not_there_not_at_all() 
     let metadata = json!({"name": "Copy"});
     let nobody = json!({"instanceIdToCopy": "00000000-0000-0000-0000-000000000001",
         "instanceMetadata": metadata});
-    assert_eq!(copy(nobody).expect(404).code(), "instanceNotFound");
+    assert_eq!(copy(nobody).expect(400).targets(), Vec::<String>::new());
     let taken = json!({"instanceIdToCopy": sample.instance,
         "instanceMetadata": {"name": "Copy", "instanceId": sample.instance}});
     assert_eq!(copy(taken).expect(409).code(), "instanceExists");

@@ -311,7 +311,7 @@ fn an_entity_comes_from_one_source() {
     let unknown = place
         .sample
         .path(&format!("/workflows/main/jobs?identifiers={ID}"));
-    let refused = http.send("POST", &unknown, &[], b"").expect(400);
+    let refused = http.send("POST", &unknown, &[], b"").expect(404);
     assert!(refused.text().contains(ID));
     assert_eq!(
         status(&place.refresh("")),

@@ -74,7 +74,7 @@ impl Shared {
                 })
             });
             let copied = copied.map_err(|error| refusal(&error))?;
-            let copied = copied.ok_or_else(|| not_found(source))?;
+            let copied = copied.ok_or_else(|| nothing_to_copy(source))?;
             state.settings = copied.settings;
             state.activities = copied.activities;
             if !copied.entities.is_empty() {
@@ -202,4 +202,10 @@ impl Shared {
         self.kv.commit(batch).map_err(|error| call_error(&error))?;
         Ok(ended)
     }
+}
+
+/// The published client knows no 404 here.
+fn nothing_to_copy(source: InstanceId) -> Error {
+    let text = format!("there is no instance {source} to copy");
+    Error::new(ErrorCode::InvalidArgument, text).with_target("instanceIdToCopy")
 }

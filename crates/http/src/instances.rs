@@ -250,7 +250,7 @@ pub(crate) async fn create(
     ),
     responses(
         (status = 200, description = "Created", body = InstanceMetadata),
-        (status = 404, description = "There is no instance to copy", body = ErrorBody),
+        (status = 400, description = "Also where there is no instance to copy", body = ErrorBody),
         (status = 409, description = "The given `instanceId` exists", body = ErrorBody)
     )
 )]

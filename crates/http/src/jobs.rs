@@ -143,7 +143,7 @@ pub(crate) fn sources(identifiers: &[String]) -> Result<Vec<DataSourceId>, Error
     let read = |text: &String| {
         DataSourceId::parse(text).ok_or_else(|| {
             let message = format!("there is no data source {}: its id is a UUID", shown(text));
-            Error::new(ErrorCode::InvalidArgument, message).with_target("identifiers")
+            Error::new(ErrorCode::DataSourceNotFound, message).with_target("identifiers")
         })
     };
     let read: Result<BTreeSet<DataSourceId>, Error> = identifiers.iter().map(read).collect();

@@ -51,7 +51,7 @@ pub(crate) fn check_request(change: &Change<'_>, kind: &JobKind) -> Result<(), E
         let found = catalog::data_source(change.snapshot, change.state.incarnation, *id);
         if found.map_err(|error| refusal(&error))?.is_none() {
             let text = format!("there is no data source {id}");
-            return Err(Error::new(ErrorCode::InvalidArgument, text).with_target("identifiers"));
+            return Err(Error::new(ErrorCode::DataSourceNotFound, text).with_target("identifiers"));
         }
     }
     Ok(())

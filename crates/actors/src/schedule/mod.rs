@@ -158,7 +158,8 @@ impl Shared {
                 return Err(invalid("scheduleId", text));
             }
             for schedule in &schedules {
-                refresh::check_request(change, &JobKind::Refresh(schedule.request.clone()))?;
+                let kind = JobKind::Refresh(schedule.request.clone());
+                refresh::check_request(change, &kind).map_err(bad_field)?;
                 let before = catalog::schedule(change.snapshot, incarnation, schedule.id);
                 let before = before.map_err(|error| refusal(&error))?;
                 if before.is_some_and(|before| before.schedule == *schedule) {
@@ -270,4 +271,15 @@ fn check(schedule: &Schedule) -> Result<(), Error> {
 
 fn invalid(target: &str, text: String) -> Error {
     Error::new(ErrorCode::InvalidArgument, text).with_target(target)
+}
+
+/// In a schedule an id that nobody has is a bad field; a job that names it has nothing to look for.
+fn bad_field(error: Error) -> Error {
+    let is_unknown = error.code == ErrorCode::DataSourceNotFound;
+    let code = if is_unknown {
+        ErrorCode::InvalidArgument
+    } else {
+        error.code
+    };
+    Error { code, ..error }
 }

@@ -54,7 +54,7 @@ fn a_job_is_submitted_by_options_or_by_a_body() {
     assert_eq!(post("?operationType=segmentation", None).0, 501);
     assert_eq!(post("?operationType=everything", None).0, 400);
     assert_eq!(post("?forceRunRequested=1", None).0, 400);
-    assert_eq!(post("?identifiers=nightly", None).0, 400);
+    assert_eq!(post("?identifiers=nightly", None).0, 404);
     assert_eq!(server.mock.calls().len(), asked);
 }
 
