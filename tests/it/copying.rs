@@ -14,6 +14,9 @@ fn copied(http: &Http, source: &str) -> String {
     if let Some(job) = http.get(&jobs).expect(200).json().get(0) {
         let ended = wait_for_job(http, &id, job);
         assert_eq!(ended["jobStatus"], "successful", "{ended}");
+        for task in ended["tasks"].as_array().unwrap() {
+            assert_eq!(task["taskStatus"], "successful", "{ended}");
+        }
     }
     id
 }

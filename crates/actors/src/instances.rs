@@ -101,8 +101,12 @@ impl Shared {
             },
         );
         catalog::put_tenant(&mut batch, &state);
-        self.kv.commit(batch).map_err(|error| call_error(&error))?;
-        self.refreshes.queue(id);
+        let committed = self.kv.commit(batch);
+        if new.copy_of.is_some() {
+            // Also where the outcome is in doubt: the job may be there once the store has recovered.
+            self.refreshes.queue(id);
+        }
+        committed.map_err(|error| call_error(&error))?;
         Ok(info)
     }
 

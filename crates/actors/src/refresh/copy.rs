@@ -41,6 +41,10 @@ pub(crate) fn load(run: &Run, source: InstanceId) -> Result<Plan, Failure> {
         });
     }
     run.progress.done(StageName::Ingestion);
+    // What these stages make is copied with the tables.
+    for stage in [StageName::Map, StageName::Merge, StageName::Search] {
+        run.progress.done(stage);
+    }
     run.progress.begin(StageName::Activity, None);
     let timeline = from.timeline.map(|table| copy.table(table)).transpose()?;
     run.progress.done(StageName::Activity);

@@ -200,7 +200,7 @@ pub(crate) fn note_loaded(change: &mut Change<'_>, kind: &JobKind, opened: &[Ope
                 of_source.push(name.clone());
                 Origin::Source(one.source.id)
             }
-            _ => continue,
+            JobKind::Copy(_) | JobKind::Reproject | JobKind::Sources => continue,
         };
         let same = |other: &EntityName| other.as_str().eq_ignore_ascii_case(name.as_str());
         change.state.origins.retain(|other, _| !same(other));
