@@ -4,7 +4,13 @@ import uuid
 from datetime import datetime
 
 import pytest
-from dynamics.customerinsights.api.models import ApiErrorResult, GraphJobInfo, GraphTaskInfo, OnDemandJobRequest
+from dynamics.customerinsights.api.models import (
+    ApiErrorResult,
+    GraphJobInfo,
+    GraphNodeInfo,
+    GraphTaskInfo,
+    OnDemandJobRequest,
+)
 from msrest.exceptions import HttpOperationError
 
 from conftest import document
@@ -107,3 +113,18 @@ def test_a_job_that_is_not_ours_is_refused(client, shop, operation, status):
     assert answer.status_code == status
     assert operation in answer.json()["message"]
     assert len(client.get_list_of_recent_workflow_jobs(shop.id, "main")) == 1
+
+
+def test_the_state_and_the_history_are_those_of_the_last_job(client, shop):
+    nodes = client.get_workflow_status(shop.id, "main")
+    assert all(isinstance(node, GraphNodeInfo) for node in nodes)
+    stages = ["ingestion", "map", "merge", "activity", "search", "profileStore"]
+    assert [node.operation_type for node in nodes] == stages
+    for node in nodes:
+        assert node.task_status == "successful"
+        assert node.job_ids == node.last_success_job_ids == [shop.job["jobId"]]
+        assert isinstance(node.last_successful_timestamp, datetime)
+    tasks = client.get_list_of_workflow_task_information_history(shop.id, "main", top=4)
+    assert all(isinstance(task, GraphTaskInfo) for task in tasks)
+    assert [task.operation_type for task in tasks] == stages[:1:-1]
+    assert all(isinstance(task.submitted_timestamp, datetime) for task in tasks)

@@ -79,6 +79,16 @@ def test_an_export_names_the_files_of_the_source(client, shop, http):
     assert [row for row in rows if row.startswith("C2,")] == ["C2,Ola Nordmann,Bergen,41000,2,1975-12-01,80,old-C2,K2"]
 
 
+def test_customers_are_read_with_their_activities(client, shop):
+    read = client.get_entities_with_odata_path(
+        shop.id, "Customer", expand="UnifiedActivity", filter="CustomerId in ('C1','C2')"
+    )
+    found = {row["CustomerId"]: [entry["ActivityId"] for entry in row["UnifiedActivity"]] for row in read.value}
+    assert found == {"C1": ["Shop_Orders:O1"], "C2": ["Shop_Orders:O2"]}
+    refused = client.get_entities_with_odata_path(shop.id, "Customer", expand="Orders")
+    assert "UnifiedActivity" in refused.message
+
+
 def test_a_query_inside_the_encoded_path_is_read(client, shop):
     read = client.get_entities_with_odata_path(
         shop.id, "Customer?$filter=City eq 'Oslo'&$select=CustomerId&$count=true"

@@ -2,7 +2,9 @@
 
 import pytest
 
-from shop import Shop
+from dynamics.customerinsights.api.models import SegmentMetadata
+
+from shop import Shop, instant, until_ended
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +29,29 @@ def test_relationships_are_those_of_the_configuration_and_of_the_system(client, 
     assert [relationship.name for relationship in system] == ["UnifiedActivity_Customer"]
 
 
+def test_segments_are_those_that_a_snapshot_brought(client, shop, http):
+    assert client.get_all_segments(shop.id) == []
+    attributes = [{"name": name, "dataType": "Edm.String"} for name in ("SegmentName", "CustomerId")]
+    entity = {"name": "SegmentMembership", "entityType": "segmentMembership", "attributes": attributes}
+    manifest = {"asOf": instant(), "entities": [entity]}
+    opened = http.send("POST", shop.path("/snapshots"), json=manifest, expect=201).json()
+    snapshot = shop.path(f"/snapshots/{opened['snapshotId']}")
+    rows = "SegmentName,CustomerId\nBest,C1\nNew,C1\nBest,C2\n"
+    part = f"{snapshot}/entities/SegmentMembership/parts/1"
+    http.send("PUT", part, data=rows, headers={"Content-Type": "text/csv"}, expect=204)
+    job = http.send("POST", f"{snapshot}/commit", expect=202).json()
+    path = shop.path(f"/workflows/main/jobs/{job['jobId']}")
+    ended = until_ended(lambda: http.get(path).json(), lambda found: found["jobStatus"])
+    assert ended["jobStatus"] == "successful", ended
+    segments = client.get_all_segments(shop.id, include_historic_stats=True, number_of_segments=5)
+    assert all(isinstance(segment, SegmentMetadata) for segment in segments)
+    found = [(segment.name, segment.evaluation_status.entity_count) for segment in segments]
+    assert found == [("Best", 2), ("New", 1)]
+    assert segments[0].evaluation_status.job_status == "CompletedSuccess"
+    members = client.get_entities_with_odata_path(shop.id, "Customer", filter="IsMemberOfSegment('Best')")
+    assert [row["CustomerId"] for row in members.value] == ["C1", "C2"]
+
+
 def test_customers_are_asked_for_by_their_segment(client, shop):
-    answer = client.get_entities_with_odata_path(shop.id, "Customer", filter="IsMemberOfSegment('Best')")
+    answer = client.get_entities_with_odata_path(shop.id, "Customer", filter="IsMemberOfSegment('Worst')")
     assert answer.value == []

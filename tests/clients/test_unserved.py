@@ -20,9 +20,6 @@ WITH_INSTANCE = {
     "deletes_a_role_assignment": [ID],
     "update_a_role_assignment": [ID, models.RoleAssignment()],
     "get_all_role_definitions": [],
-    "get_list_of_workflow_task_information_history": ["main", 5],
-    "get_workflow_status": ["main"],
-    "get_all_segments": [],
     # The business of the batch pipeline, not of this service.
     "get_an_entity_profile": ["Customer"],
     "get_an_attribute_profile": ["Customer", "City"],
@@ -45,6 +42,9 @@ WITH_INSTANCE = {
 }
 
 SERVED = {
+    "get_all_segments",
+    "get_list_of_workflow_task_information_history",
+    "get_workflow_status",
     "get_a_list_of_measures_metadata",
     "get_metadata_for_a_measure",
     "get_all_relationships",
@@ -122,17 +122,10 @@ def test_an_operation_that_is_not_served_is_named(client, shop):
         assert body["message"].startswith(f"{method} {path} is not served")
 
 
-@pytest.mark.parametrize(
-    ("options", "named"),
-    [
-        ({"search": "Kari"}, "$search"),
-        ({"expand": "UnifiedActivity"}, "$expand"),
-    ],
-)
-def test_a_read_option_that_is_not_served_is_named(client, shop, options, named):
-    body = refusal(client.get_entities_with_odata_path, shop.id, "Customer", **options)
-    assert named in body["message"]
-    assert body["target"] == named
+def test_a_read_option_that_is_not_served_is_named(client, shop):
+    body = refusal(client.get_entities_with_odata_path, shop.id, "Customer", search="Kari")
+    assert "$search" in body["message"]
+    assert body["target"] == "$search"
 
 
 @pytest.mark.parametrize(

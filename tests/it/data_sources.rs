@@ -230,8 +230,11 @@ fn only_allowed_folders_are_read_whatever_links_say() {
         (location(&place.path("link")), "in none of the folders"),
         (location(&place.path("none")), "can't be read"),
         (location(&place.path("../out")), "without . and .."),
-        ("s3://bucket/prefix".to_owned(), "not served yet"),
-        ("az://container/prefix".to_owned(), "not served yet"),
+        ("s3://bucket/prefix".to_owned(), "is read with credentials"),
+        (
+            "az://container/prefix".to_owned(),
+            "is read with credentials",
+        ),
         ("/srv".to_owned(), "no scheme"),
     ] {
         let (status, answer) = place.put(ID, "nightly", &location);
@@ -357,4 +360,22 @@ fn attributes_that_a_manifest_leaves_out_are_as_they_were() {
         "{job}"
     );
     assert_eq!(job["report"]["activities"], 1, "carried over");
+}
+
+#[test]
+fn after_a_simulation_a_source_that_has_not_changed_makes_the_generation_real_again() {
+    let place = Place::new();
+    let folder = place.write("a", FIRST, 3);
+    place.use_folder(ID, &folder);
+    assert_eq!(status(&place.refresh("")), "successful");
+    let (http, path) = (&place.server.http, |rest| place.sample.path(rest));
+    let simulations = path("/workflows/main/simulations");
+    let job = http.json("POST", &simulations, &json!({})).expect(202);
+    let job = wait_for_job(http, &place.sample.instance, &job.json());
+    assert_eq!(status(&job), "successful", "{job}");
+    http.get(&path("/exports/Customer")).expect(409);
+    let job = place.refresh("");
+    assert_eq!(status(&job), "successful", "{job}");
+    http.get(&path("/exports/Customer")).expect(200);
+    assert_eq!(status(&place.refresh("")), "skipped");
 }

@@ -59,8 +59,82 @@ fn an_export_holds_the_source_and_nothing_of_callers() {
     assert_eq!(files("Customer"), [json!(format!("{base}/Customer"))]);
     assert_eq!(
         files("UnifiedActivity"),
-        [json!(format!("{base}/Shop_Orders"))]
+        [json!(format!("{base}/UnifiedActivity"))]
     );
+}
+
+#[test]
+fn the_activities_of_the_source_are_one_file_of_one_generation() {
+    let server = TestServer::start();
+    let http = &server.http;
+    let sample = Sample::create(http);
+    // More than is read at a time: of customers without an activity, and of one customer.
+    let mut orders = Sample::orders(1);
+    for number in 2..=2_500 {
+        orders.push_str(&format!(
+            "O{number},K2,2026-11-01T10:00:00Z,Order {number}\n"
+        ));
+    }
+    orders.push_str("O9999,nobody,2026-11-01T10:00:00Z,Order of nobody\n");
+    sample.load(FIRST, &Sample::customers(1_500), &orders);
+    let visit = json!({"CustomerId": "C1", "ActivityTime": FIRST, "ActivityType": "Visit"});
+    http.json("POST", &sample.path("/data/UnifiedActivity"), &visit)
+        .expect(201);
+    let csv = exported(&server, &sample, "unifiedactivity");
+    let mut rows = csv.lines();
+    let header = rows.next().unwrap();
+    assert!(
+        header.starts_with("ActivityId,CustomerId,ActivityTime,ActivityType,"),
+        "{header}"
+    );
+    let found: Vec<(String, String)> = rows
+        .map(|row| {
+            let mut fields = row.split(',');
+            let mut field = || fields.next().unwrap().to_owned();
+            (field(), field())
+        })
+        .collect();
+    let mut expected: Vec<(String, String)> = (1..=2_500)
+        .map(|number| {
+            let customer = if number == 1 { "C1" } else { "C2" };
+            (format!("Shop_Orders:O{number}"), customer.to_owned())
+        })
+        .collect();
+    // All are of one time: by customer, then by id.
+    expected.sort_by_key(|(id, customer)| (customer.clone(), id.clone()));
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn an_export_as_parquet_says_so_and_has_its_marks() {
+    let server = TestServer::start();
+    let sample = Sample::create(&server.http);
+    sample.load(FIRST, &Sample::customers(2), &Sample::orders(2));
+    let parquet = "application/vnd.apache.parquet";
+    for (entity, accept) in [
+        ("Customer?format=parquet", "*/*"),
+        ("UnifiedActivity", parquet),
+        ("Shop_Orders", parquet),
+    ] {
+        let path = sample.path(&format!("/exports/{entity}"));
+        let answer = server.http.send("GET", &path, &[("Accept", accept)], b"");
+        let answer = answer.expect(200);
+        assert_eq!(answer.header("content-type"), Some(parquet), "{entity}");
+        let mut bytes = Vec::new();
+        instance(&server, &sample)
+            .download(
+                &format!(
+                    "/exports/{}?format=parquet",
+                    entity.replace("?format=parquet", "")
+                ),
+                &mut bytes,
+            )
+            .unwrap();
+        assert!(
+            bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"),
+            "{entity}"
+        );
+    }
 }
 
 #[test]
@@ -99,7 +173,6 @@ fn what_can_t_be_exported_is_refused_with_its_reason() {
     sample.load(FIRST, &Sample::customers(1), &Sample::orders(1));
     for (path, status, code) in [
         ("/exports/Nothing", 404, "entityNotFound"),
-        ("/exports/UnifiedActivity", 404, "entityNotFound"),
         ("/exports/%2e%2e", 404, "entityNotFound"),
         ("/exports/Customer?format=xml", 400, "invalidArgument"),
         ("/data/Nothing?proxy=true", 404, "entityNotFound"),

@@ -8,6 +8,8 @@
 )]
 
 mod bad_input;
+mod bulk;
+mod bulk_kill;
 mod contoso;
 mod copying;
 mod data_sources;
@@ -15,11 +17,15 @@ mod disk_full;
 mod exporting;
 mod instances;
 mod kill;
+mod kill_refresh;
 mod main_job;
 mod pushing;
 mod reads;
+mod refresh_faults;
 mod refreshes;
 mod schedules;
 mod shutdown;
+mod simulating;
 mod tables;
 mod tidy;
+mod uploading;

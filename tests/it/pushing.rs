@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
-use sanntid_server::{Client, Instance, Interrupt, Part, PartKind, Progress, Secret, push};
+use sanntid_server::{
+    Client, Instance, Interrupt, Part, PartKind, PartPacking, Progress, Secret, push,
+};
 use sanntid_testkit::{Sample, TestServer};
 use sanntid_types::Manifest;
 
@@ -55,7 +57,7 @@ fn part(folder: &Path, entity: &str, rows: &str) -> Part {
         entity: entity.to_owned(),
         path,
         kind: PartKind::Csv,
-        gzip: false,
+        packing: PartPacking::None,
         bytes: rows.len() as u64,
     }
 }

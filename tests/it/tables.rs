@@ -85,6 +85,35 @@ fn measures_and_segments_of_an_upload_are_read_by_key_by_customer_and_in_pages()
         .json();
     assert_eq!(page["value"], json!([{"Orders": 3}, {"Orders": 1}]));
     assert_eq!(page["@odata.count"], 2);
+    let segments = get("/manage/segments").expect(200).json();
+    let segments: Vec<_> = segments
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|segment| {
+            let status = &segment["evaluationStatus"];
+            (segment["name"].clone(), status["entityCount"].clone())
+        })
+        .collect();
+    let expected = [("Best", 2), ("Gone", 1), ("New", 1)];
+    assert_eq!(
+        segments,
+        expected.map(|(name, count)| (json!(name), json!(count)))
+    );
+    let expanded =
+        get("/data/Customer/C1?$expand=customer_measure,UnifiedActivity,SegmentMembership")
+            .expect(200)
+            .json();
+    assert_eq!(expanded["Customer_Measure"][0]["Orders"], 3);
+    assert_eq!(
+        expanded["UnifiedActivity"][0]["ActivityId"],
+        "Shop_Orders:O1"
+    );
+    assert_eq!(expanded["SegmentMembership"][1]["SegmentName"], "New");
+    assert_eq!(
+        get("/data/Customer?$expand=Orders").expect(400).code(),
+        "invalidArgument"
+    );
     let members = "/data/Customer?$filter=IsMemberOfSegment('Best')&$select=CustomerId";
     assert_eq!(
         values(members),
@@ -172,7 +201,6 @@ fn measures_and_relationships_follow_from_what_is_loaded() {
         assert_eq!(get(&path).expect(200).json()["name"], name);
     }
     get("/manage/relationships/none").expect(404);
-    get("/manage/segments").expect(501);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Owns the limits of tenants and refreshes. Must not read files or the environment.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use sanntid_sources::BucketSecret;
+use sanntid_types::Location;
 use serde::Deserialize;
 
 /// Says which setting is out of range.
@@ -42,6 +44,9 @@ pub struct Config {
     pub refresh_time_max: Duration,
     /// Unusable rows that a job keeps for reading; all are counted.
     pub rejections_kept_max: u64,
+    /// Jobs of one instance that are kept, with the rows that they could not use; older ones go, but
+    /// never the last one that brought data.
+    pub jobs_kept: usize,
     /// Uploads of one instance that are open at a time.
     pub uploads_open_max: usize,
     /// Parts of one upload.
@@ -50,8 +55,21 @@ pub struct Config {
     pub upload_ttl: Duration,
     /// Folders in which data sources may lie, with all below them; without any there are none.
     pub data_source_folders: Vec<PathBuf>,
+    /// Buckets, with prefixes, in which data sources may lie; without any there are none.
+    pub data_source_buckets: Vec<Location>,
     /// Data sources of one instance.
     pub data_sources_max: usize,
+    /// How long a connection to a bucket's server may take.
+    pub bucket_connect_timeout: Duration,
+    /// How long a bucket's server may send nothing before it is given up, or asked again.
+    pub bucket_stall_timeout: Duration,
+    /// How often a bucket's server is asked again before it is given up.
+    pub bucket_retries_max: u32,
+    /// The wait before it is asked again; doubled each time, up to 30 s.
+    pub bucket_retry_wait: Duration,
+    /// What buckets are read with, by name; the server's own section.
+    #[serde(skip)]
+    pub secrets: BTreeMap<String, BucketSecret>,
     /// Records that one step of reclamation removes at most.
     pub sweep_records_max: usize,
     /// How often the store is looked after and idle tenants leave.
@@ -74,11 +92,18 @@ impl Default for Config {
             jobs_queued_max: 16,
             refresh_time_max: Duration::from_secs(6 * 3600),
             rejections_kept_max: 10_000,
+            jobs_kept: 1000,
             uploads_open_max: 8,
             upload_parts_max: 1000,
             upload_ttl: Duration::from_secs(24 * 3600),
             data_source_folders: Vec::new(),
+            data_source_buckets: Vec::new(),
             data_sources_max: 100,
+            bucket_connect_timeout: Duration::from_secs(10),
+            bucket_stall_timeout: Duration::from_secs(60),
+            bucket_retries_max: 5,
+            bucket_retry_wait: Duration::from_millis(500),
+            secrets: BTreeMap::new(),
             sweep_records_max: 5_000,
             upkeep_every: Duration::from_secs(1),
         }
@@ -89,6 +114,7 @@ impl Config {
     /// Checks every range; an error names the first field that is out of its range.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let second = Duration::from_secs(1);
+        let bucket_timeouts = Duration::from_millis(100)..=Duration::from_secs(3600);
         let checks = [
             ((1..=64).contains(&self.shards), "shards", "1 to 64"),
             (
@@ -123,6 +149,11 @@ impl Config {
                 "1 to 1000",
             ),
             (
+                (1..=100_000).contains(&self.jobs_kept),
+                "jobs_kept",
+                "1 to 100000",
+            ),
+            (
                 (1..=1000).contains(&self.uploads_open_max),
                 "uploads_open_max",
                 "1 to 1000",
@@ -144,6 +175,33 @@ impl Config {
                     .all(|path| path.is_absolute()),
                 "data_source_folders",
                 "absolute paths",
+            ),
+            (
+                self.data_source_buckets
+                    .iter()
+                    .all(|location| location.bucket().is_some()),
+                "data_source_buckets",
+                "s3://bucket/prefix or az://container/prefix",
+            ),
+            (
+                bucket_timeouts.contains(&self.bucket_connect_timeout),
+                "bucket_connect_timeout",
+                "100 ms to 1 h",
+            ),
+            (
+                bucket_timeouts.contains(&self.bucket_stall_timeout),
+                "bucket_stall_timeout",
+                "100 ms to 1 h",
+            ),
+            (
+                self.bucket_retries_max <= 20,
+                "bucket_retries_max",
+                "at most 20",
+            ),
+            (
+                self.bucket_retry_wait <= Duration::from_secs(30),
+                "bucket_retry_wait",
+                "at most 30 s",
             ),
             (
                 (1..=1000).contains(&self.data_sources_max),

@@ -8,8 +8,10 @@
 //! *Invariant:* nobody is answered before the commit that the answer rests on.
 //! *Invariant:* reads don't visit the actor, and an idle tenant needs no memory.
 
+mod buckets;
 mod config;
 mod instances;
+mod many;
 mod node;
 mod outcome;
 mod port;

@@ -13,11 +13,13 @@ use std::{
 use actix::{Arbiter, ArbiterHandle};
 use parking_lot::Mutex;
 use sanntid_engine::{CallError, TenantState};
-use sanntid_store::{Expiry, Health, Kv, Snapshot, Sweeper, catalog};
+use sanntid_sources::Buckets;
+use sanntid_store::{Expiry, Health, Kv, Pruner, Snapshot, Sweeper, catalog};
 use sanntid_types::{Clock, Error, ErrorCode, InstanceId};
 use tokio::sync::mpsc;
 
 use crate::{
+    buckets,
     config::Config,
     outcome::{Delivery, Reply, ReplyTo, overloaded, refusal, unavailable},
     published::Published,
@@ -46,8 +48,11 @@ pub(crate) struct Shared {
     pub(crate) expiry: Arc<Expiry>,
     /// Keeps its place in what is reclaimed.
     pub(crate) sweeper: Mutex<Sweeper>,
+    /// Keeps its place among the jobs, and whether it has more to do.
+    pub(crate) pruner: Mutex<(Pruner, bool)>,
     pub(crate) refreshes: Refreshes,
     pub(crate) schedules: Schedules,
+    pub(crate) buckets: Buckets,
     /// Where the parts of uploads lie.
     pub(crate) uploads: PathBuf,
     /// Held while the list of instances is changed.
@@ -92,8 +97,10 @@ impl Node {
             clock,
             expiry,
             sweeper: Mutex::default(),
+            pruner: Mutex::default(),
             refreshes: Refreshes::new(config.refreshes_max, waiting),
             schedules,
+            buckets: buckets::of_config(&config),
             uploads: data_dir.join("uploads"),
             instance_changes: Mutex::new(()),
             control: control.handle(),

@@ -2,7 +2,7 @@
 //!
 //! Must not answer a write with an error that may be untrue: a 5xx says that nothing is stored.
 
-use sanntid_engine::{AppendAnswer, CallError, PatchAnswer, ViewError};
+use sanntid_engine::{AppendAnswer, CallError, PatchAnswer, ViewError, Written};
 use sanntid_types::{Error, ErrorCode, InstanceId};
 use tokio::sync::oneshot;
 
@@ -11,6 +11,8 @@ use tokio::sync::oneshot;
 pub(crate) enum Reply {
     Patched(PatchAnswer),
     Appended(Box<AppendAnswer>),
+    /// As many as were looked at, in their order.
+    Written(Vec<Result<Written, CallError>>),
     /// The answer of a change is where the change put it.
     Changed,
 }

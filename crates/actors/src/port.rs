@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use sanntid_engine::{
-    ActivitiesAnswer, AppendAnswer, AppendCall, CallError, JobRequest, Later, NewInstance,
-    OpenSnapshot, PartFormat, PartSink, PatchAnswer, PatchCall, Readiness, Reading, Snapshot,
-    Tenants, check_activities, needs_reprojection,
+    ActivitiesAnswer, AppendAnswer, AppendCall, CallError, ClockState, JobRequest, Later,
+    NewInstance, OpenSnapshot, PartFormat, PartSink, PatchAnswer, PatchCall, Readiness, Reading,
+    Snapshot, Tenants, WriteCall, Written, check_activities, needs_reprojection,
 };
 use sanntid_store::{Health, TenantView, catalog};
 use sanntid_types::{
-    ActivityConfig, DataSource, DataSourceId, DataSourceSpec, EntityName, InstanceId, InstanceInfo,
-    InstanceName, Job, JobId, JobKind, Manifest, RowRejection, Schedule, ScheduleId, Settings,
-    SnapshotId, SourceState, Timezone,
+    ActivityConfig, DataSource, DataSourceId, DataSourceSpec, DryRun, EntityName, InstanceId,
+    InstanceInfo, InstanceName, Job, JobId, JobKind, Manifest, RowRejection, Schedule, ScheduleId,
+    Settings, SimulationRequest, SnapshotId, SourceState, Timezone,
 };
 
 use crate::{
@@ -42,7 +42,7 @@ impl Tenants for Node {
                 .await?
             {
                 Reply::Patched(answer) => Ok(answer),
-                Reply::Appended(_) | Reply::Changed => Err(CallError::Unknown),
+                Reply::Appended(_) | Reply::Written(_) | Reply::Changed => Err(CallError::Unknown),
             }
         })
     }
@@ -55,9 +55,17 @@ impl Tenants for Node {
                 .await?
             {
                 Reply::Appended(answer) => Ok(*answer),
-                Reply::Patched(_) | Reply::Changed => Err(CallError::Unknown),
+                Reply::Patched(_) | Reply::Written(_) | Reply::Changed => Err(CallError::Unknown),
             }
         })
+    }
+
+    fn write_many(
+        &self,
+        instance: InstanceId,
+        calls: Vec<WriteCall>,
+    ) -> Later<'_, Vec<Result<Written, CallError>>> {
+        Box::pin(async move { Ok(self.shared.write_many(instance, calls).await) })
     }
 
     fn instances(&self) -> Later<'_, Vec<InstanceInfo>> {
@@ -189,6 +197,17 @@ impl Tenants for Node {
         Box::pin(self.shared.submit_job(instance, request))
     }
 
+    fn simulate(&self, instance: InstanceId, request: SimulationRequest) -> Later<'_, Job> {
+        Box::pin(refresh::simulate(&self.shared, instance, request))
+    }
+
+    fn dry_run(&self, instance: InstanceId, request: SimulationRequest) -> Later<'_, DryRun> {
+        Box::pin(
+            self.shared
+                .aside(move |shared| refresh::dry_run(shared, instance, &request)),
+        )
+    }
+
     fn jobs(&self, instance: InstanceId, top: usize) -> Later<'_, Vec<Job>> {
         Box::pin(
             self.shared
@@ -220,6 +239,20 @@ impl Tenants for Node {
         Box::pin(refresh::cancel(&self.shared, instance, job))
     }
 
+    fn clock(&self) -> ClockState {
+        ClockState {
+            now: self.shared.clock.now(),
+            is_trusted: self.shared.clock.is_trusted(),
+        }
+    }
+
+    fn confirm_clock(&self) -> ClockState {
+        self.shared.clock.confirm();
+        // What waits for the clock need not wait for the next round of upkeep.
+        self.shared.refreshes.try_again();
+        self.clock()
+    }
+
     fn readiness(&self) -> Readiness {
         if !self.shared.clock.is_trusted() {
             return Readiness::NotReady("the clock has jumped");
@@ -245,7 +278,8 @@ impl Shared {
             let snapshot = self.kv.snapshot().map_err(|error| refusal(&error))?;
             let now = published.now(self.clock.now());
             if Arc::ptr_eq(&tenant, &published.state()) {
-                let view = Box::new(TenantView::new(snapshot, tenant.incarnation));
+                let view = TenantView::new(snapshot, tenant.incarnation);
+                let view = Box::new(published.hint(&tenant, view));
                 return Ok(Reading { tenant, view, now });
             }
         }

@@ -3,20 +3,37 @@
 //! Must hold only what is committed: a read never shows what a crash could take back (rules 5.2).
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, AtomicI64, Ordering},
 };
 
 use arc_swap::ArcSwap;
 use sanntid_engine::TenantState;
+use sanntid_store::{Snapshot, TenantView};
 use sanntid_types::Instant;
+
+/// A state, and what is found out about it when it is first read.
+struct Shown {
+    state: Arc<TenantState>,
+    /// Whether nobody moved in its generation.
+    is_unmoved: OnceLock<bool>,
+}
+
+impl Shown {
+    fn new(state: TenantState) -> Arc<Self> {
+        Arc::new(Self {
+            state: Arc::new(state),
+            is_unmoved: OnceLock::new(),
+        })
+    }
+}
 
 /// The committed state of one tenant.
 ///
 /// Configuration and generation change seldom and are swapped; the instant of the last write
 /// changes with each and stands beside them.
 pub(crate) struct Published {
-    state: ArcSwap<TenantState>,
+    shown: ArcSwap<Shown>,
     accepted_at: AtomicI64,
     /// Whether a batch with its tenant's writes was lost, or may have been.
     in_doubt: AtomicBool,
@@ -26,7 +43,7 @@ impl Published {
     pub(crate) fn new(state: TenantState) -> Self {
         let accepted_at = AtomicI64::new(millis(state.accepted_at));
         Self {
-            state: ArcSwap::from_pointee(state),
+            shown: ArcSwap::new(Shown::new(state)),
             accepted_at,
             in_doubt: AtomicBool::new(false),
         }
@@ -35,7 +52,30 @@ impl Published {
     /// The state of the last change; its position and `accepted_at` may be older than the last
     /// write's.
     pub(crate) fn state(&self) -> Arc<TenantState> {
-        self.state.load_full()
+        Arc::clone(&self.shown.load().state)
+    }
+
+    /// Lets a view of `state` skip what is known not to be there.
+    pub(crate) fn hint<S: Snapshot>(
+        &self,
+        state: &Arc<TenantState>,
+        view: TenantView<S>,
+    ) -> TenantView<S> {
+        let shown = self.shown.load();
+        let Some(customer) = state
+            .customer()
+            .filter(|_| Arc::ptr_eq(&shown.state, state))
+        else {
+            return view;
+        };
+        let is_unmoved = match shown.is_unmoved.get() {
+            Some(is_unmoved) => *is_unmoved,
+            None => match view.has_redirects(customer.table) {
+                Ok(has) => *shown.is_unmoved.get_or_init(|| !has),
+                Err(_) => false,
+            },
+        };
+        view.with_unmoved(is_unmoved.then_some(customer.table))
     }
 
     /// The instant that a request works with: never before the last committed write (rules 2.1).
@@ -65,7 +105,7 @@ impl Published {
     pub(crate) fn replace(&self, state: TenantState) {
         self.accepted_at
             .fetch_max(millis(state.accepted_at), Ordering::AcqRel);
-        self.state.store(Arc::new(state));
+        self.shown.store(Shown::new(state));
     }
 }
 

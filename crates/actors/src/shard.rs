@@ -87,15 +87,22 @@ impl Shard {
         mut reply: ReplyTo,
         answer: Reply,
     ) {
+        reply.mark_staged();
+        self.stage_one(member, accepted_at, batch);
+        self.answer(member, reply, Ok(answer));
+    }
+
+    /// Takes one of several accepted writes that are answered together, with `answer`, at the end.
+    pub(crate) fn stage_one(
+        &mut self,
+        member: &Rc<Member>,
+        accepted_at: Instant,
+        batch: WriteBatch,
+    ) {
         self.staged.stage(batch);
         if member.staged.replace(Some(accepted_at)).is_none() {
             self.members.push(Rc::clone(member));
         }
-        reply.mark_staged();
-        self.waiting.push(Waiting {
-            reply,
-            answer: Ok(answer),
-        });
     }
 
     /// Gives an answer that stores nothing. It waits where it may rest on what is staged.

@@ -58,8 +58,11 @@ impl Shared {
         id: InstanceId,
         spec: DataSourceSpec,
     ) -> Result<(DataSource, SourceState), CallError> {
-        let location = spec.location.clone();
+        let (location, credentials) = (spec.location.clone(), spec.credentials.clone());
         self.aside(move |shared| {
+            if let Some(bucket) = location.bucket() {
+                return Ok(shared.check_bucket(bucket, credentials.as_deref())?);
+            }
             let folders = &shared.config.data_source_folders;
             Ok(real_folder(&location, folders).map(drop)?)
         })
@@ -86,6 +89,7 @@ impl Shared {
                 revision: uuid::Uuid::new_v4(),
                 friendly_name: spec.friendly_name,
                 location: spec.location,
+                credentials: spec.credentials,
                 version: 1,
                 created_at: change.now,
                 created_by: spec.by.clone(),
@@ -93,7 +97,7 @@ impl Shared {
                 updated_by: spec.by,
             };
             if let Some(before) = before {
-                if before.location == source.location {
+                if before.location == source.location && before.credentials == source.credentials {
                     source.revision = before.revision;
                 }
                 source.version = before.version + 1;
@@ -158,10 +162,13 @@ pub(crate) fn real_folder(location: &Location, allowed: &[PathBuf]) -> Result<Pa
     let is_within =
         |path: &Path, folders: &[PathBuf]| folders.iter().any(|folder| path.starts_with(folder));
     // Looked at only where its own spelling is within: elsewhere even its absence is a secret.
-    if !is_within(location.path(), allowed) && !is_within(location.path(), &real) {
+    let Some(folder) = location.folder() else {
+        return refuse("the location is no folder".to_owned());
+    };
+    if !is_within(folder, allowed) && !is_within(folder, &real) {
         return outside();
     }
-    match fs::canonicalize(location.path()) {
+    match fs::canonicalize(folder) {
         Ok(path) if !is_within(&path, &real) => outside(),
         Ok(path) if path.is_dir() => Ok(path),
         Ok(_) => refuse("the location is no folder".to_owned()),

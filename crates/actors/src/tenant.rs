@@ -8,7 +8,7 @@ use std::{cell::RefCell, rc::Rc, sync::Arc};
 use actix::{Actor, ActorContext, Addr, Context, Handler, Message};
 use sanntid_engine::{
     AppendActivity, AppendAnswer, AppendCall, Appended, CallError, PatchAnswer, PatchCall,
-    PatchProfile, Record, TenantState, append_activity, owner_profile, patch_profile,
+    PatchProfile, Record, TenantState, WriteCall, append_activity, owner_profile, patch_profile,
 };
 use sanntid_store::{Snapshot, WriteBatch, catalog};
 use sanntid_types::{ActivityState, Error, ErrorCode, Instant};
@@ -39,6 +39,8 @@ pub(crate) type Decide = Box<dyn FnOnce(&mut Change<'_>) -> Result<(), Error> + 
 pub(crate) enum Command {
     Patch(PatchCall),
     Append(AppendCall),
+    /// Those of the writes from this one on.
+    Many(Arc<[WriteCall]>, usize),
     /// A change of configuration or generation, committed by itself.
     Change(Decide),
     /// Panics with whatever is staged.
@@ -66,9 +68,9 @@ impl Message for Leave {
 /// Owns one instance's writes.
 pub(crate) struct TenantActor {
     shared: Arc<Shared>,
-    state: TenantState,
-    member: Rc<Member>,
-    shard: Rc<RefCell<Shard>>,
+    pub(crate) state: TenantState,
+    pub(crate) member: Rc<Member>,
+    pub(crate) shard: Rc<RefCell<Shard>>,
     /// Tells the registry when this actor is gone, however it went.
     alive: Alive,
 }
@@ -118,11 +120,12 @@ impl TenantActor {
         Ok(true)
     }
 
-    fn check_clock(&self) -> Result<Instant, Error> {
+    pub(crate) fn check_clock(&self) -> Result<Instant, Error> {
         if self.shared.clock.is_trusted() {
             return Ok(self.shared.clock.now());
         }
-        let text = "the clock has jumped; writes wait until it is right again; nothing was stored";
+        let text = "the clock has jumped; writes wait until it is back or an operator confirms it \
+                    (POST /api/manage/clock/confirm); nothing was stored";
         Err(Error::new(ErrorCode::ClockJumped, text).with_target("clock"))
     }
 
@@ -300,6 +303,9 @@ impl Handler<Call> for TenantActor {
         match command {
             Command::Patch(patch) => self.write(&Write::Patch(&patch), reply),
             Command::Append(append) => self.write(&Write::Append(&append), reply),
+            Command::Many(calls, from) => {
+                self.write_many(calls.get(from..).unwrap_or_default(), reply);
+            }
             Command::Change(decide) => {
                 let answer = self.change(decide, &mut reply);
                 reply.send(answer);

@@ -14,7 +14,7 @@ use crate::{
     uploads,
 };
 
-/// Uploads are looked through at every so many rounds.
+/// Uploads and jobs are looked through at every so many rounds.
 const UPLOADS_EVERY: u32 = 60;
 
 pub(crate) async fn run(shared: Arc<Shared>) {
@@ -57,10 +57,25 @@ impl Shared {
         if let Err(error) = self.sweeper.lock().sweep(&*self.kv, now, budget) {
             tracing::debug!(%error, "reclamation waits");
         }
+        if let Err(error) = self.prune_jobs(with_uploads) {
+            tracing::debug!(%error, "old jobs wait");
+        }
         if with_uploads && let Err(error) = uploads::remove_expired(self, now) {
             tracing::debug!(%error, "expired uploads wait");
         }
         health
+    }
+
+    /// Removes old jobs, in rounds of which `begins` starts one: where much is due, a round goes on
+    /// in the steps of upkeep that come next.
+    fn prune_jobs(&self, begins: bool) -> sanntid_store::Result<()> {
+        let mut pruner = self.pruner.lock();
+        let (pruner, has_more) = &mut *pruner;
+        if begins || *has_more {
+            let (kept, budget) = (self.config.jobs_kept, self.config.sweep_records_max);
+            *has_more = pruner.prune(&*self.kv, kept, budget)?;
+        }
+        Ok(())
     }
 
     /// Has each tenant read its state anew that a lost batch left in doubt, so that readers see it.

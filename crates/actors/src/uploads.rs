@@ -1,8 +1,9 @@
 //! Owns uploads: their records, what makes one whole, their commit and abort.
 //!
 //! A record changes with its tenant only, like everything else of an instance. Must not read what
-//! is in a part.
+//! is in a part, but for the attributes that a Parquet file tells.
 
+mod attributes;
 mod expiry;
 mod part;
 
@@ -15,11 +16,16 @@ use sanntid_store::{
 };
 use sanntid_types::{
     CUSTOMER, Detail, Error, ErrorCode, Incarnation, InstanceId, Instant, Job, JobKind, Manifest,
-    ManifestAttribute, Origin, SnapshotId,
+    Origin, SnapshotId,
 };
 
+pub(crate) use self::attributes::check_manifest;
 pub(crate) use self::expiry::{remove_expired, remove_files_of};
 use crate::{node::Shared, outcome::refusal, refresh, tenant::Change};
+
+/// How often a commit is decided: once before parts are read, and again where they are being
+/// replaced meanwhile.
+const COMMIT_ATTEMPTS_MAX: usize = 4;
 
 impl Shared {
     /// The folder of one life's uploads.
@@ -47,7 +53,7 @@ impl Shared {
         let (open_max, ttl) = (self.config.uploads_open_max, self.config.upload_ttl);
         self.change(id, move |change| {
             let mut manifest = manifest;
-            check_manifest(change, &mut manifest)?;
+            attributes::check_opened(change, &mut manifest)?;
             check_origins(change, &manifest)?;
             manifest.as_of = change.state.check_as_of(manifest.as_of, change.now)?;
             let mut open = 0;
@@ -108,27 +114,18 @@ impl Shared {
         upload: SnapshotId,
     ) -> Result<Job, CallError> {
         let jobs_max = self.config.jobs_queued_max;
-        let job = self.change(id, move |change| {
-            let incarnation = change.state.incarnation;
-            let record = catalog::upload(change.snapshot, incarnation, upload);
-            let record = record.map_err(|error| refusal(&error))?;
-            if let Some(job) = record.as_ref().and_then(|record| record.job) {
-                let job = catalog::job(change.snapshot, incarnation, job);
-                let job = job.map_err(|error| refusal(&error))?;
-                return job.ok_or_else(|| no_upload(upload));
+        // Most uploads need nothing of their parts.
+        let mut read = attributes::Read::new();
+        for _ in 0..COMMIT_ATTEMPTS_MAX {
+            let decide = move |change: &mut Change<'_>| commit(change, upload, &read, jobs_max);
+            if let Some(job) = self.change(id, decide).await? {
+                return Ok(refresh::shown(self, id, job));
             }
-            let mut record = open_record(change.snapshot, incarnation, upload, change.now)?;
-            check_parts(change, &record)?;
-            check_origins(change, &record.manifest)?;
-            change
-                .state
-                .check_as_of(record.manifest.as_of, change.now)?;
-            let job = refresh::new_job(change, JobKind::Upload(upload), jobs_max)?;
-            record.job = Some(job.id);
-            catalog::put_upload(&mut change.batch, incarnation, &record);
-            Ok(job)
-        });
-        Ok(refresh::shown(self, id, job.await?))
+            let reading = self.aside(move |shared| attributes::read(shared, id, upload));
+            read = reading.await?;
+        }
+        let text = "parts of the upload kept being replaced; commit it once they are not";
+        Err(Error::new(ErrorCode::Overloaded, text).into())
     }
 
     pub(crate) async fn abort_upload(
@@ -151,40 +148,34 @@ impl Shared {
     }
 }
 
-/// Checks a manifest against what is loaded; an entity without attributes takes those it had.
-pub(crate) fn check_manifest(change: &Change<'_>, manifest: &mut Manifest) -> Result<(), Error> {
-    let mut problems = Vec::new();
-    for (index, entity) in manifest.entities.iter_mut().enumerate() {
-        if !entity.attributes.is_empty() {
-            continue;
-        }
-        let is_same = |schema: &sanntid_types::EntitySchema| {
-            schema.friendly_name.as_ref() == Some(&entity.name)
-                || schema.name.as_str().eq_ignore_ascii_case(&entity.name)
-        };
-        let mut loaded = change.state.entities.iter();
-        match loaded.find(|loaded| is_same(&loaded.schema)) {
-            Some(loaded) => {
-                entity.attributes = ManifestAttribute::of_schema(&loaded.schema);
-                if entity.key.is_none() {
-                    let key = loaded
-                        .schema
-                        .key
-                        .and_then(|at| loaded.schema.attributes.get(at));
-                    entity.key = key.map(|key| key.name.clone());
-                }
-            }
-            None => problems.push(Detail::new(
-                ErrorCode::InvalidArgument,
-                &format!("entities[{index}].attributes"),
-                "no snapshot has brought this entity before: name its attributes",
-            )),
-        }
+/// Queues the job that loads an upload; `None` where its parts are others than those read.
+fn commit(
+    change: &mut Change<'_>,
+    upload: SnapshotId,
+    read: &attributes::Read,
+    jobs_max: usize,
+) -> Result<Option<Job>, Error> {
+    let incarnation = change.state.incarnation;
+    let record = catalog::upload(change.snapshot, incarnation, upload);
+    let record = record.map_err(|error| refusal(&error))?;
+    if let Some(job) = record.as_ref().and_then(|record| record.job) {
+        let job = catalog::job(change.snapshot, incarnation, job);
+        let job = job.map_err(|error| refusal(&error))?;
+        return job.ok_or_else(|| no_upload(upload)).map(Some);
     }
-    if !problems.is_empty() {
-        return Err(Error::of_details("the manifest is not valid", problems));
+    let mut record = open_record(change.snapshot, incarnation, upload, change.now)?;
+    check_parts(change, &record)?;
+    if !attributes::complete(change, &mut record, read)? {
+        return Ok(None);
     }
-    manifest.schemas().map(|_| ())
+    check_origins(change, &record.manifest)?;
+    change
+        .state
+        .check_as_of(record.manifest.as_of, change.now)?;
+    let job = refresh::new_job(change, JobKind::Upload(upload), jobs_max)?;
+    record.job = Some(job.id);
+    catalog::put_upload(&mut change.batch, incarnation, &record);
+    Ok(Some(job))
 }
 
 /// Refuses entities that a data source brings: an entity comes from one source (rules 6.1).

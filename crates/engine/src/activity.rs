@@ -12,7 +12,9 @@ use crate::owner::owner_profile;
 use crate::ports::View;
 use crate::problems::{both, joined};
 use crate::profile::{locate, view_error};
-use crate::record::{ActivityIdentity, Owner, Record, SourceActivity, StoredActivity};
+use crate::record::{
+    ActivityIdentity, Owner, Record, SourceActivity, SourceContent, StoredActivity,
+};
 use crate::tenant::TenantState;
 use crate::{activity_body, body, identity, project, valid_until};
 
@@ -245,14 +247,16 @@ fn same_as_source(
     let Some(shown) = project::source_activity(tenant, source)? else {
         return Ok(None);
     };
-    let same = match (&draft.source, &draft.owner) {
-        (Some(given), _) => source.entity == given.schema.name && columns_agree(given, &source.row),
-        (None, Owner::Profile(customer)) => {
+    let same = match (&draft.source, &source.content) {
+        (Some(given), SourceContent::Row { entity, row }) => {
+            *entity == given.schema.name && columns_agree(given, row)
+        }
+        // Of an absorbed activity there is no row, whatever its format was.
+        (None, _) | (Some(_), SourceContent::Absorbed { .. }) => {
             source.profile.is_some()
-                && locate(view, tenant, customer)? == source.profile
+                && owner_profile(view, tenant, &draft.owner)? == source.profile
                 && fields_agree(&draft.activity, &shown)
         }
-        (None, Owner::Key { .. }) => false,
     };
     Ok(same.then_some(shown))
 }

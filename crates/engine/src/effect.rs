@@ -7,7 +7,7 @@ use std::ops::AddAssign;
 
 use sanntid_types::Instant;
 
-use crate::overlay::Overlay;
+use crate::overlay::{Overlay, Override};
 use crate::tenant::TenantState;
 
 /// Counts fields that were live before a switch by whether they are live after it.
@@ -33,6 +33,19 @@ impl Overlay {
     }
 }
 
+/// The attributes whose overrides were live before a switch and are not after it.
+pub fn cleared_fields<'a>(
+    before: &'a TenantState,
+    after: &'a TenantState,
+    overlay: &'a Overlay,
+    now: Instant,
+) -> impl Iterator<Item = &'a str> {
+    let named = overlay.named_fields();
+    let cleared =
+        named.filter(move |(_, entries)| effect_on(before, after, entries, now) == Some(false));
+    cleared.map(|(attribute, _)| attribute)
+}
+
 /// Says what a switch from `before` to `after` does to one overlay.
 ///
 /// A field is kept as long as any of its overrides stays live, even if another one showed before.
@@ -44,12 +57,22 @@ pub fn overlay_effect(
 ) -> OverlayEffect {
     let mut effect = OverlayEffect::default();
     for entries in overlay.fields() {
-        let live_in = |tenant| entries.iter().any(|entry| entry.is_live(tenant, now));
-        match (live_in(before), live_in(after)) {
-            (true, true) => effect.kept += 1,
-            (true, false) => effect.cleared += 1,
-            (false, _) => {}
+        match effect_on(before, after, entries, now) {
+            Some(true) => effect.kept += 1,
+            Some(false) => effect.cleared += 1,
+            None => {}
         }
     }
     effect
+}
+
+/// Whether a field that was live before a switch is so after it; `None` where it was not.
+fn effect_on(
+    before: &TenantState,
+    after: &TenantState,
+    entries: &[Override],
+    now: Instant,
+) -> Option<bool> {
+    let live_in = |tenant| entries.iter().any(|entry| entry.is_live(tenant, now));
+    live_in(before).then(|| live_in(after))
 }

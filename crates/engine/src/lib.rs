@@ -30,21 +30,21 @@ pub use activity::{AppendActivity, Appended, OnUnknownCustomer, append_activity}
 pub use activity_config::{check_activities, is_pending, needs_reprojection};
 pub use activity_counts::{ActivityTypeCount, activity_counts};
 pub use body::document_text;
-pub use effect::{OverlayEffect, overlay_effect};
+pub use effect::{OverlayEffect, cleared_fields, overlay_effect};
 pub use key_ring::{KeyRing, KeyRingEntry, key_members, key_ring};
 pub use overlay::{Overlay, Override};
 pub use owner::owner_profile;
 pub use patch::{PatchProfile, Patched, patch_profile};
 pub use ports::{View, ViewError};
-pub use profile::{FieldOrigin, MergedProfile, merged, profile, view_error};
+pub use profile::{FieldOrigin, MergedProfile, absorbed_row, merged, profile, view_error};
 pub use project::{key_text, project_row};
-pub use record::{ActivityIdentity, Owner, Record, SourceActivity, StoredActivity};
+pub use record::{ActivityIdentity, Owner, Record, SourceActivity, SourceContent, StoredActivity};
 pub use redirect::{Claim, compose_redirects};
 pub use tenant::{EntityTable, Switch, TenantState};
 pub use tenants::{
-    ActivitiesAnswer, AppendAnswer, AppendCall, ArrivedPart, CallError, JobRequest, Later,
-    NewInstance, OpenSnapshot, PartFormat, PartKind, PartSink, PatchAnswer, PatchCall, Readiness,
-    Reading, Snapshot, SnapshotState, Tenants,
+    ActivitiesAnswer, AppendAnswer, AppendCall, ArrivedPart, CallError, ClockState, JobRequest,
+    Later, NewInstance, OpenSnapshot, PartFormat, PartPacking, PartSink, PatchAnswer, PatchCall,
+    Readiness, Reading, Snapshot, SnapshotState, Tenants, WriteCall, Written,
 };
 pub use timeline::{RealtimeOrigin, TimelineEntry, TimelineQuery, timeline};
 pub use valid_until::parse_valid_until;

@@ -85,11 +85,24 @@ impl Overlay {
         tenant: &TenantState,
         now: Instant,
     ) -> Option<&Override> {
+        self.live_through(Instant::MAX, attribute, data_type, tenant, now)
+    }
+
+    /// Of the overrides accepted no later than `through`, the one of an attribute that would show.
+    pub(crate) fn live_through(
+        &self,
+        through: Instant,
+        attribute: &str,
+        data_type: EdmType,
+        tenant: &TenantState,
+        now: Instant,
+    ) -> Option<&Override> {
         self.0
             .iter()
             .find(|stack| stack.attribute.eq_ignore_ascii_case(attribute))?
             .entries
             .iter()
+            .filter(|entry| entry.accepted_at <= through)
             .find(|entry| entry.data_type == data_type && entry.is_live(tenant, now))
     }
 
@@ -105,6 +118,12 @@ impl Overlay {
     /// Whether no override is kept.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The overrides of each field, newest first, with its attribute.
+    pub(crate) fn named_fields(&self) -> impl Iterator<Item = (&str, &[Override])> {
+        let stacks = self.0.iter();
+        stacks.map(|stack| (stack.attribute.as_str(), stack.entries.as_slice()))
     }
 
     /// The overrides of each field, newest first.

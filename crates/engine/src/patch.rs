@@ -10,7 +10,7 @@ use crate::body;
 use crate::overlay::{Overlay, Override};
 use crate::ports::View;
 use crate::problems::{both, shown};
-use crate::profile::{profile, view_error};
+use crate::profile::{find, merged, view_error};
 use crate::record::Record;
 use crate::tenant::TenantState;
 use crate::valid_until;
@@ -54,12 +54,13 @@ pub fn patch_profile(
         .with_target(id.as_str())
     };
     let customer = tenant.customer().ok_or_else(not_found)?;
-    let merged = profile(view, tenant, clock, command.profile)?.ok_or_else(not_found)?;
-    if let Some(expected) = command.if_match
-        && !etag_matches(expected, &merged.etag())
-    {
-        let text = "the profile has changed since the ETag in If-Match was read";
-        return Err(Error::new(ErrorCode::ETagMismatch, text).with_target("If-Match"));
+    let (id, row) = find(view, tenant, command.profile)?.ok_or_else(not_found)?;
+    if let Some(expected) = command.if_match {
+        let merged = merged(view, tenant, clock, id.clone(), row)?.ok_or_else(not_found)?;
+        if !etag_matches(expected, &merged.etag()) {
+            let text = "the profile has changed since the ETag in If-Match was read";
+            return Err(Error::new(ErrorCode::ETagMismatch, text).with_target("If-Match"));
+        }
     }
     let accepted_at = tenant.next_accepted_at(clock);
     let default = tenant.settings.profile_ttl_default;
@@ -69,10 +70,7 @@ pub fn patch_profile(
     )?;
 
     let position = tenant.position.next();
-    let mut overlay = view
-        .overlay(&merged.id)
-        .map_err(view_error)?
-        .unwrap_or_default();
+    let mut overlay = view.overlay(&id).map_err(view_error)?.unwrap_or_default();
     overlay.compact(tenant, now);
     put_over(
         &mut overlay,
@@ -89,7 +87,7 @@ pub fn patch_profile(
     )?;
     let records = vec![
         Record::Overlay {
-            profile: merged.id.clone(),
+            profile: id.clone(),
             overlay,
         },
         Record::Head {
@@ -98,7 +96,7 @@ pub fn patch_profile(
         },
     ];
     Ok(Patched {
-        profile: merged.id,
+        profile: id,
         records,
     })
 }

@@ -79,6 +79,13 @@ pub trait View {
         Ok(false)
     }
 
+    /// The segments of a table of memberships by name, each with how many members it has.
+    ///
+    /// `None` where they were not counted when the table was loaded, and where there is none.
+    fn segments(&self, _table: TableId) -> Result<Option<Vec<(String, u64)>>, ViewError> {
+        Ok(None)
+    }
+
     /// What is known of an activity id from the real-time API, expired or not.
     fn identity(&self, id: &ActivityId) -> Result<Option<ActivityIdentity>, ViewError>;
 

@@ -4,7 +4,9 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use sanntid_types::{EntitySchema, Error, ErrorCode, Instant, ProfileId, Row, scalar_of};
+use sanntid_types::{
+    EntitySchema, Error, ErrorCode, Instant, ProfileId, Row, RowBuilder, scalar_of,
+};
 
 use crate::overlay::{Overlay, Override};
 use crate::ports::{View, ViewError};
@@ -72,7 +74,7 @@ impl MergedProfile {
 
     /// A hash of the content as shown, equal for equal values whatever their spelling.
     pub fn etag(&self) -> String {
-        let mut hash = blake3::Hasher::new();
+        let mut content = Vec::with_capacity(64 * self.schema.attributes.len());
         let mut normal = String::new();
         for (attribute, (_, text, _)) in self.schema.attributes.iter().zip(self.fields()) {
             normal.clear();
@@ -80,12 +82,13 @@ impl MergedProfile {
                 Some(scalar) => scalar.write_normal(&mut normal),
                 None => normal.push_str(text),
             }
-            hash_part(&mut hash, &attribute.name);
-            hash_part(&mut hash, &normal);
+            push_part(&mut content, &attribute.name);
+            push_part(&mut content, &normal);
         }
+        let hash = blake3::hash(&content);
         let mut etag = String::with_capacity(34);
         etag.push('"');
-        for byte in hash.finalize().as_bytes().iter().take(16) {
+        for byte in hash.as_bytes().iter().take(16) {
             write!(etag, "{byte:02x}").expect("writing to a String can't fail");
         }
         etag.push('"');
@@ -118,17 +121,42 @@ pub fn merged(
     let Some(customer) = tenant.customer() else {
         return Ok(None);
     };
-    let mut overlays: Vec<Overlay> = view.overlay(&id).map_err(view_error)?.into_iter().collect();
-    for former in view.former_ids(customer.table, &id).map_err(view_error)? {
-        overlays.extend(view.overlay(&former).map_err(view_error)?);
-    }
-    let overrides = live_overrides(&customer.schema, tenant, tenant.now(clock), &overlays);
+    let overrides = overrides_through(view, tenant, clock, &id, Instant::MAX)?;
     Ok(Some(MergedProfile {
         id,
         schema: Arc::clone(&customer.schema),
         row,
         overrides,
     }))
+}
+
+/// The row of a profile with the live overrides that were accepted no later than `as_of`: what the
+/// source would hold had it picked them up (rules 6.9); `None` where there are none.
+pub fn absorbed_row(
+    view: &dyn View,
+    tenant: &TenantState,
+    clock: Instant,
+    as_of: Instant,
+    id: &ProfileId,
+    row: &Row,
+) -> Result<Option<Row>, Error> {
+    let Some(customer) = tenant.customer() else {
+        return Ok(None);
+    };
+    let overrides = overrides_through(view, tenant, clock, id, as_of)?;
+    if overrides.is_empty() {
+        return Ok(None);
+    }
+    let mut overrides = overrides.into_iter().peekable();
+    let mut absorbed = RowBuilder::default();
+    let texts = row.iter().chain(std::iter::repeat("null"));
+    for (ordinal, source) in (0..customer.schema.attributes.len()).zip(texts) {
+        match overrides.next_if(|(at, _)| *at == ordinal) {
+            Some((_, change)) => absorbed.push(&change.value),
+            None => absorbed.push_json(source),
+        }
+    }
+    Ok(Some(absorbed.finish()))
 }
 
 /// The id of the existing profile behind `id`, following a redirect.
@@ -149,7 +177,7 @@ pub fn view_error(error: ViewError) -> Error {
     Error::new(code, error.to_string())
 }
 
-fn find(
+pub(crate) fn find(
     view: &dyn View,
     tenant: &TenantState,
     id: &ProfileId,
@@ -167,31 +195,44 @@ fn find(
     Ok(row.map(|row| (moved, row)))
 }
 
-/// Of overlays that meet in one profile, the latest live override of each field (rules 6.6).
-fn live_overrides(
-    schema: &EntitySchema,
+/// Of overlays that meet in one profile, the latest live override of each field (rules 6.6) that was
+/// accepted no later than `through`, by its ordinal.
+fn overrides_through(
+    view: &dyn View,
     tenant: &TenantState,
-    now: Instant,
-    overlays: &[Overlay],
-) -> Vec<(usize, Override)> {
-    if overlays.is_empty() {
-        return Vec::new();
-    }
+    clock: Instant,
+    id: &ProfileId,
+    through: Instant,
+) -> Result<Vec<(usize, Override)>, Error> {
     let mut found = Vec::new();
-    for (ordinal, attribute) in schema.attributes.iter().enumerate() {
+    let Some(customer) = tenant.customer() else {
+        return Ok(found);
+    };
+    let mut overlays: Vec<Overlay> = view.overlay(id).map_err(view_error)?.into_iter().collect();
+    for former in view.former_ids(customer.table, id).map_err(view_error)? {
+        overlays.extend(view.overlay(&former).map_err(view_error)?);
+    }
+    if overlays.is_empty() {
+        return Ok(found);
+    }
+    let now = tenant.now(clock);
+    for (ordinal, attribute) in customer.schema.attributes.iter().enumerate() {
         if !attribute.is_writable() {
             continue;
         }
         let latest = overlays
             .iter()
-            .filter_map(|overlay| overlay.live(&attribute.name, attribute.data_type, tenant, now))
+            .filter_map(|overlay| {
+                let (name, data_type) = (&attribute.name, attribute.data_type);
+                overlay.live_through(through, name, data_type, tenant, now)
+            })
             .max_by_key(|change| change.position);
         found.extend(latest.map(|change| (ordinal, change.clone())));
     }
-    found
+    Ok(found)
 }
 
-fn hash_part(hash: &mut blake3::Hasher, part: &str) {
-    hash.update(&(part.len() as u64).to_le_bytes());
-    hash.update(part.as_bytes());
+fn push_part(content: &mut Vec<u8>, part: &str) {
+    content.extend_from_slice(&(part.len() as u64).to_le_bytes());
+    content.extend_from_slice(part.as_bytes());
 }

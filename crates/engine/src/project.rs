@@ -9,7 +9,7 @@ use sanntid_types::{
 use crate::identity;
 use crate::ports::ViewError;
 use crate::profile::view_error;
-use crate::record::{Owner, SourceActivity};
+use crate::record::{Owner, SourceActivity, SourceContent};
 use crate::tenant::TenantState;
 
 /// Gives the activity that `row` of the entity `schema` is, and by which key it finds its customer.
@@ -72,7 +72,8 @@ pub fn project_row(
     Ok((activity, owner))
 }
 
-/// Projects a loaded activity with the configuration that its generation was made with.
+/// Projects a loaded activity with the configuration that its generation was made with; one that was
+/// absorbed was projected when it was accepted.
 ///
 /// `None` where the generation has no such entity; a row that was loaded and can't be projected is
 /// corrupt.
@@ -80,15 +81,18 @@ pub(crate) fn source_activity(
     tenant: &TenantState,
     source: &SourceActivity,
 ) -> Result<Option<UnifiedActivity>, Error> {
+    let (entity, row) = match &source.content {
+        SourceContent::Row { entity, row } => (entity.as_str(), row),
+        SourceContent::Absorbed { activity, .. } => return Ok(Some((**activity).clone())),
+    };
     let made_with = &tenant.projected_with;
-    let entity = source.entity.as_str();
     let config = made_with
         .iter()
         .find(|config| config.entity_name.as_str().eq_ignore_ascii_case(entity));
     let (Some(config), Some(table)) = (config, tenant.entity(entity)) else {
         return Ok(None);
     };
-    match project_row(config, &table.schema, &source.row) {
+    match project_row(config, &table.schema, row) {
         Ok((activity, _)) => Ok(Some(activity)),
         Err(error) => {
             let text = format!("the activity {} is corrupt: {error}", source.id);

@@ -46,15 +46,42 @@ pub struct StoredActivity {
     pub caller: Option<CallerName>,
 }
 
-/// Holds a source row that is an activity, not yet projected.
+/// Holds an activity of the source's timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceActivity {
-    pub entity: EntityName,
     pub id: ActivityId,
     pub time: Instant,
     /// The profile whose timeline it stands in; `None` while its key matches none.
     pub profile: Option<ProfileId>,
-    pub row: Row,
+    pub content: SourceContent,
+}
+
+/// Says what the source's timeline holds of an activity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceContent {
+    /// A row of the source, not yet projected.
+    Row { entity: EntityName, row: Row },
+    /// A real-time activity that a simulation took in, in the form in which it was accepted.
+    Absorbed {
+        /// As [`StoredActivity::source_entity`].
+        entity: Option<EntityName>,
+        activity: Box<UnifiedActivity>,
+    },
+}
+
+impl SourceActivity {
+    /// Takes a real-time activity as if the source had brought it for `profile` (rules 6.9).
+    pub fn absorbed(stored: StoredActivity, profile: ProfileId) -> Self {
+        Self {
+            id: stored.activity.id.clone(),
+            time: stored.activity.time,
+            profile: Some(profile),
+            content: SourceContent::Absorbed {
+                entity: stored.source_entity,
+                activity: Box::new(stored.activity),
+            },
+        }
+    }
 }
 
 /// Says one thing to store. Records of one batch are stored together or not at all.

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sanntid_types::{
-    ActivityConfig, ActivityState, CallerName, DataSource, DataSourceId, DataSourceSpec,
-    EntityName, Error, InstanceId, InstanceInfo, InstanceName, InstanceType, Instant, Job, JobId,
-    Manifest, ProfileId, RefreshRequest, RowRejection, Schedule, ScheduleId, Settings, SnapshotId,
-    SourceState, Timezone, UnifiedActivity,
+    ActivityConfig, ActivityId, ActivityState, CallerName, DataSource, DataSourceId,
+    DataSourceSpec, DryRun, EntityName, Error, InstanceId, InstanceInfo, InstanceName,
+    InstanceType, Instant, Job, JobId, Manifest, ProfileId, RefreshRequest, RowRejection, Schedule,
+    ScheduleId, Settings, SimulationRequest, SnapshotId, SourceState, Timezone, UnifiedActivity,
 };
 
 use crate::activity::OnUnknownCustomer;
@@ -80,6 +80,24 @@ pub struct AppendAnswer {
     pub replayed: bool,
 }
 
+/// Asks for one of many writes.
+#[derive(Clone, Debug)]
+pub enum WriteCall {
+    Patch(PatchCall),
+    Append(AppendCall),
+}
+
+/// Says what became of one of many writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    Patched(PatchAnswer),
+    Appended {
+        id: ActivityId,
+        state: ActivityState,
+        replayed: bool,
+    },
+}
+
 /// Asks for a new instance.
 #[derive(Clone, Debug)]
 pub struct NewInstance {
@@ -103,16 +121,19 @@ pub struct ActivitiesAnswer {
 
 /// Says how the rows of an uploaded part are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PartFormat {
-    pub kind: PartKind,
-    pub gzip: bool,
+pub enum PartFormat {
+    Csv(PartPacking),
+    Ndjson(PartPacking),
+    /// It compresses its pages itself, and packed as a whole it could not be read from its end.
+    Parquet,
 }
 
-/// Names a file kind that can be uploaded.
+/// Names how a part is compressed as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PartKind {
-    Csv,
-    Ndjson,
+pub enum PartPacking {
+    None,
+    Gzip,
+    Zstd,
 }
 
 /// Describes one upload.
@@ -168,6 +189,14 @@ pub enum JobRequest {
     Reproject,
 }
 
+/// Says what the clock of a server says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockState {
+    pub now: Instant,
+    /// False from a jump on, until the clock is back or was confirmed.
+    pub is_trusted: bool,
+}
+
 /// Says whether writes can succeed at present.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
@@ -186,6 +215,15 @@ pub trait Tenants: Send + Sync + 'static {
 
     /// Adds an activity; answers once it is durable.
     fn append(&self, instance: InstanceId, call: AppendCall) -> Later<'_, AppendAnswer>;
+
+    /// Decides writes in their order, each seeing those before it, and answers each in that order
+    /// once it is durable. One that is refused spoils no other; how many to give at a time is the
+    /// caller's to limit.
+    fn write_many(
+        &self,
+        instance: InstanceId,
+        calls: Vec<WriteCall>,
+    ) -> Later<'_, Vec<Result<Written, CallError>>>;
 
     /// Lists the instances in the order of their ids.
     fn instances(&self) -> Later<'_, Vec<InstanceInfo>>;
@@ -275,6 +313,12 @@ pub trait Tenants: Send + Sync + 'static {
     /// Queues a job, or joins an equal one that has not ended.
     fn submit_job(&self, instance: InstanceId, request: JobRequest) -> Later<'_, Job>;
 
+    /// Queues a simulated refresh; on an instance of the type production it is `InvalidArgument`.
+    fn simulate(&self, instance: InstanceId, request: SimulationRequest) -> Later<'_, Job>;
+
+    /// Says what a simulation would do if it switched now; changes nothing.
+    fn dry_run(&self, instance: InstanceId, request: SimulationRequest) -> Later<'_, DryRun>;
+
     /// Lists jobs, newest first.
     fn jobs(&self, instance: InstanceId, top: usize) -> Later<'_, Vec<Job>>;
 
@@ -294,4 +338,10 @@ pub trait Tenants: Send + Sync + 'static {
 
     /// Whether writes can succeed at present.
     fn readiness(&self) -> Readiness;
+
+    /// What time it is, and whether that is trusted (rules 2.4).
+    fn clock(&self) -> ClockState;
+
+    /// Takes the present time to be right, as an operator says, and gives the clock as it is then.
+    fn confirm_clock(&self) -> ClockState;
 }

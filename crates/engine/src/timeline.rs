@@ -4,14 +4,16 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use sanntid_types::{ActivityId, CallerName, Error, Instant, Position, ProfileId, UnifiedActivity};
+use sanntid_types::{
+    ActivityId, CallerName, EntityName, Error, Instant, Position, ProfileId, UnifiedActivity,
+};
 
 use crate::activity::configured;
 use crate::key_ring::key_members;
 use crate::ports::{View, ViewError};
 use crate::profile::view_error;
 use crate::project::source_activity;
-use crate::record::{Owner, SourceActivity, StoredActivity};
+use crate::record::{Owner, SourceActivity, SourceContent, StoredActivity};
 use crate::tenant::TenantState;
 
 /// Selects a part of a timeline, newest first, then id ascending.
@@ -172,8 +174,16 @@ impl Merge<'_> {
     }
 
     fn show_source(&self, source: &SourceActivity) -> Result<Option<TimelineEntry>, Error> {
-        let config = self.tenant.activity_config(&source.entity);
-        if !config.is_some_and(|config| config.show_in_timeline) {
+        let shows = match &source.content {
+            SourceContent::Row { entity, .. } => {
+                let config = self.tenant.activity_config(entity);
+                config.is_some_and(|config| config.show_in_timeline)
+            }
+            SourceContent::Absorbed { entity, activity } => {
+                self.entity_shows(entity.as_ref(), activity.entity_name.as_deref())
+            }
+        };
+        if !shows {
             return Ok(None);
         }
         let activity = source_activity(self.tenant, source)?;
@@ -184,7 +194,9 @@ impl Merge<'_> {
     }
 
     fn show_realtime(&self, stored: StoredActivity) -> Result<Option<TimelineEntry>, Error> {
-        if stored.expires_at <= self.now || !self.entity_shows(&stored) {
+        let named = stored.activity.entity_name.as_deref();
+        if stored.expires_at <= self.now || !self.entity_shows(stored.source_entity.as_ref(), named)
+        {
             return Ok(None);
         }
         if let Some(table) = self.tenant.timeline {
@@ -209,8 +221,8 @@ impl Merge<'_> {
     ///
     /// A posted source row needs its entity; a unified activity may name any, but one that is
     /// configured not to show hides it too.
-    fn entity_shows(&self, stored: &StoredActivity) -> bool {
-        match (&stored.source_entity, &stored.activity.entity_name) {
+    fn entity_shows(&self, source: Option<&EntityName>, named: Option<&str>) -> bool {
+        match (source, named) {
             (Some(entity), _) => {
                 let config = self.tenant.activity_config(entity);
                 config.is_some_and(|config| config.show_in_timeline)

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use actix_web::http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING,
+};
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
@@ -101,6 +103,12 @@ impl Chunks {
     }
 }
 
+/// Whether a request brings a body; where that is optional, an empty one is none.
+pub(crate) fn is_sent(headers: &HeaderMap) -> bool {
+    let length = headers.get(CONTENT_LENGTH);
+    headers.contains_key(TRANSFER_ENCODING) || length.is_some_and(|length| length != "0")
+}
+
 /// Reads a JSON body as it is.
 pub(crate) async fn read(
     request: &HttpRequest,
@@ -111,6 +119,12 @@ pub(crate) async fn read(
     check_json_type(request.headers())?;
     let chunks = Chunks::new(request.headers(), payload, limit, stall_timeout)?;
     Ok(chunks.all().await?)
+}
+
+/// Checks a JSON body that is there already, by the headers that it came with.
+pub(crate) fn check(headers: &HeaderMap, body: &[u8], limit: Limit) -> Result<(), Error> {
+    check_json_type(headers)?;
+    limit.check(u64::try_from(body.len()).unwrap_or(u64::MAX))
 }
 
 /// Reads a JSON body of any route but those with limits of their own.
@@ -132,6 +146,16 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
             format!("the body is not what is expected here: {error}")
         })
     })
+}
+
+/// As `parse`, of a document with named fields: an array of values in their order is none.
+pub(crate) fn parse_object<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(invalid(
+            "the body is an array; expected an object".to_owned(),
+        ));
+    }
+    parse(body)
 }
 
 fn check_json_type(headers: &HeaderMap) -> Result<(), Error> {

@@ -29,6 +29,10 @@ pub struct Config {
     pub scans_max: usize,
     /// Exports that may run at the same time.
     pub exports_max: usize,
+    /// Bulk and batch requests under way at the same time.
+    pub bulks_max: usize,
+    /// Largest body of a batch request.
+    pub batch_body_bytes_max: usize,
     /// How long a request's head may take to arrive.
     pub head_timeout: Duration,
     /// How long a body may stall before it is given up.
@@ -56,6 +60,8 @@ impl Default for Config {
             uploads_max: 64,
             scans_max: 64,
             exports_max: 16,
+            bulks_max: 32,
+            batch_body_bytes_max: 8 * MIB,
             head_timeout: Duration::from_secs(5),
             body_stall_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
@@ -97,6 +103,7 @@ impl Config {
             (self.uploads_max, "uploads_max"),
             (self.scans_max, "scans_max"),
             (self.exports_max, "exports_max"),
+            (self.bulks_max, "bulks_max"),
         ] {
             check((1..=4096).contains(&count), field, "1 to 4096")?;
         }
@@ -108,6 +115,7 @@ impl Config {
             (self.body_bytes_max, "body_bytes_max"),
             (self.activity_body_bytes_max, "activity_body_bytes_max"),
             (self.document_bytes_max, "document_bytes_max"),
+            (self.batch_body_bytes_max, "batch_body_bytes_max"),
         ] {
             let in_range = (1024..=1024 * MIB).contains(&bytes);
             check(in_range, field, "1 KiB to 1 GiB")?;

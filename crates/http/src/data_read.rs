@@ -14,15 +14,15 @@ use crate::export::Download;
 use crate::key::Caller;
 use crate::query::{Query, shown};
 use crate::reply::{Reply, json_text, ok};
-use crate::request::{self, Instance, has_version, instance_url};
+use crate::request::{DataCall, Instance, has_version};
 use crate::server::Shared;
-use crate::unserved;
 use crate::write::{entity_url, set};
+use crate::{metadata, unserved};
 
 /// Read an entity or a collection.
 ///
-/// `relativePath` is `Customer`, `Customer('id')`, `UnifiedActivity`, `UnifiedActivity('id')`; it
-/// may be percent-encoded as a whole, query included. Values are the source's with the live
+/// `relativePath` is `Customer`, `Customer('id')`, `UnifiedActivity`, `UnifiedActivity('id')`, or
+/// `$metadata`; it may be percent-encoded as a whole, query included. Values are the source's with the live
 /// real-time changes over them. The system options also work without `$`.
 #[utoipa::path(
     get,
@@ -37,6 +37,7 @@ use crate::write::{entity_url, set};
         ("$skip" = Option<u32>, Query, description = "Rows to leave out"),
         ("$skiptoken" = Option<String>, Query, description = "From `@odata.nextLink`"),
         ("$count" = Option<bool>, Query, description = "With `@odata.count`"),
+        ("$expand" = Option<String>, Query, description = "Of customers: `UnifiedActivity` and tables with a `CustomerId`, at most 100 rows of each, newest activities first; `…@odata.nextLink` leads to the rest", example = "UnifiedActivity"),
         ("view" = Option<String>, Query, description = "`source`: the source of truth alone", example = "source"),
         ("explain" = Option<bool>, Query, description = "Each overridden field says where it came from"),
         ("forceSearch" = Option<bool>, Query, description = "Accepted as published; means nothing here"),
@@ -55,11 +56,19 @@ pub(crate) async fn get(
     shared: Data<Shared>,
     _caller: Caller,
     instance: Instance,
-    mut query: Query,
+    query: Query,
 ) -> Reply {
-    let tail = request::data_tail(&request)?;
-    unserved::check_data_path(&tail)?;
-    let (path, embedded) = parse_path(&tail)?;
+    let data = DataCall::of(&request, &shared, instance)?;
+    if metadata::is_asked(&data.tail) {
+        return metadata::answer(&shared, &data, query).await;
+    }
+    answer(&shared, &data, query).await
+}
+
+/// Reads and answers.
+pub(crate) async fn answer(shared: &Shared, data: &DataCall<'_>, mut query: Query) -> Reply {
+    unserved::check_data_path(&data.tail)?;
+    let (path, embedded) = parse_path(&data.tail)?;
     query.extend(
         embedded
             .map(|text| embedded_pairs(&text))
@@ -69,14 +78,14 @@ pub(crate) async fn get(
         query.flag("forceSearch")?;
         // What an export does not do must not pass for done: no filter, no paging.
         query.finish()?;
-        return download(&request, &shared, instance, &path).await;
+        return download(shared, data, &path).await;
     }
     let options = own_options(&mut query)?;
     let pairs = query.rest();
-    let explains = options.explain;
-    let base = instance_url(&request, &shared, instance.0);
-    let reading = shared.tenants.read(instance.0).await?;
-    let base_url = format!("{base}/data");
+    // The ETag is that of the profile's own content: what else an answer holds can change under it.
+    let varies = options.explain || pairs.iter().any(|(name, _)| is_expand(name));
+    let reading = shared.tenants.read(data.instance).await?;
+    let base_url = format!("{}/data", data.base);
     let work = {
         let path = path.clone();
         move || {
@@ -98,27 +107,26 @@ pub(crate) async fn get(
     let answer = if path.key().is_some() {
         work()?
     } else {
-        scan(&shared, work).await?
+        scan(shared, work).await?
     };
-    respond(&request, &base, &path, answer, explains)
+    respond(data, &path, answer, varies)
 }
 
 /// Names the files that hold the whole entity.
-async fn download(
-    request: &HttpRequest,
-    shared: &Data<Shared>,
-    instance: Instance,
-    path: &DataPath,
-) -> Reply {
+async fn download(shared: &Shared, data: &DataCall<'_>, path: &DataPath) -> Reply {
     if path.key().is_some() {
         let text = "proxy=true gives whole entities, and the path names one row";
         return Err(Error::new(ErrorCode::InvalidArgument, text)
             .with_target("proxy")
             .into());
     }
-    let base = instance_url(request, shared, instance.0);
-    let reading = shared.tenants.read(instance.0).await?;
-    ok(&Download::of(&base, &reading.tenant, path.entity())?)
+    let reading = shared.tenants.read(data.instance).await?;
+    ok(&Download::of(&data.base, &reading.tenant, path.entity())?)
+}
+
+fn is_expand(name: &str) -> bool {
+    let bare = name.strip_prefix('$').unwrap_or(name);
+    bare.eq_ignore_ascii_case("expand")
 }
 
 fn own_options(query: &mut Query) -> Result<ReadOptions, Error> {
@@ -137,19 +145,12 @@ fn own_options(query: &mut Query) -> Result<ReadOptions, Error> {
     })
 }
 
-fn respond(
-    request: &HttpRequest,
-    base: &str,
-    path: &DataPath,
-    answer: Answer,
-    explains: bool,
-) -> Reply {
+fn respond(data: &DataCall<'_>, path: &DataPath, answer: Answer, varies: bool) -> Reply {
     let (json, etag, id) = match answer {
         Answer::Collection { json } => return Ok(json_text(StatusCode::OK, json)),
         Answer::Entity { json, etag, id } => (json, etag, id),
     };
-    // The ETag is that of the content: an explanation can change under it.
-    let has_it = |etag: &String| !explains && has_version(request, etag);
+    let has_it = |etag: &String| !varies && has_version(data.headers, etag);
     let mut response = if etag.as_ref().is_some_and(has_it) {
         HttpResponse::NotModified().finish()
     } else {
@@ -161,7 +162,7 @@ fn respond(
     if let Some(id) = id
         && path.key() != Some(id.as_str())
     {
-        let moved = entity_url(base, "Customer", id.as_str());
+        let moved = entity_url(&data.base, "Customer", id.as_str());
         set(&mut response, CONTENT_LOCATION, &moved);
     }
     Ok(response)

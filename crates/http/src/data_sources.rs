@@ -26,20 +26,20 @@ pub(crate) struct DataSourceRequest {
     /// `folder`: one with a `snapshot.json` and its files.
     #[schema(example = "folder")]
     kind: String,
-    /// Within a folder that the server's configuration allows.
+    /// A folder of the server, or a prefix of a bucket (`s3://bucket/prefix`,
+    /// `az://container/prefix`) that the server's configuration allows.
     #[schema(example = "file:///srv/contoso")]
     location: String,
-    /// A folder of the server needs none.
+    /// What a bucket is read with; a folder of the server needs none.
     credentials: Option<Credentials>,
 }
 
 /// Names a secret of the server's configuration.
-#[derive(Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Credentials {
-    #[serde(rename = "name")]
-    #[schema(rename = "name")]
-    _name: String,
+    #[schema(example = "warehouse")]
+    name: String,
 }
 
 /// A data source.
@@ -63,6 +63,9 @@ pub(crate) struct DataSourceMetadata {
     kind: &'static str,
     #[schema(value_type = String, example = "file:///srv/contoso")]
     location: Location,
+    /// The secret of the configuration that a bucket is read with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credentials: Option<Credentials>,
     is_active: bool,
     #[schema(value_type = String, example = "active")]
     provisioning_state: &'static str,
@@ -102,6 +105,7 @@ fn info(instance: Instance, source: DataSource, state: SourceState) -> DataSourc
             friendly_name: source.friendly_name,
             kind: "folder",
             location: source.location,
+            credentials: source.credentials.map(|name| Credentials { name }),
             is_active: true,
             provisioning_state: "active",
             entities_count: state.entities.len(),
@@ -209,14 +213,22 @@ pub(crate) async fn put(
         return Err(invalid("kind", text).into());
     }
     let location = Location::parse(&asked.location)?;
-    if asked.credentials.is_some() {
-        let text = "a folder of the server is read without credentials";
-        return Err(invalid("credentials", text.to_owned()).into());
+    match (location.bucket(), &asked.credentials) {
+        (None, Some(_)) => {
+            let text = "a folder of the server is read without credentials";
+            return Err(invalid("credentials", text.to_owned()).into());
+        }
+        (Some(_), None) => {
+            let text = "a bucket is read with credentials: name a secret of the configuration";
+            return Err(invalid("credentials", text.to_owned()).into());
+        }
+        (None, None) | (Some(_), Some(_)) => {}
     }
     let spec = DataSourceSpec {
         id,
         friendly_name: asked.friendly_name,
         location,
+        credentials: asked.credentials.map(|credentials| credentials.name),
         by: caller.name,
     };
     let (source, state) = shared.tenants.put_data_source(instance.0, spec).await?;

@@ -115,6 +115,7 @@ pub(crate) fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::NothingChanged
         | ErrorCode::Cancelled => StatusCode::CONFLICT,
         ErrorCode::ETagMismatch => StatusCode::PRECONDITION_FAILED,
+        ErrorCode::DependencyFailed => StatusCode::FAILED_DEPENDENCY,
         ErrorCode::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::UnsupportedContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ErrorCode::NotServed => StatusCode::NOT_IMPLEMENTED,
@@ -171,6 +172,7 @@ pub(crate) fn retry_after(code: ErrorCode) -> Option<(u32, &'static str)> {
         | ErrorCode::NothingChanged
         | ErrorCode::Cancelled
         | ErrorCode::ETagMismatch
+        | ErrorCode::DependencyFailed
         | ErrorCode::BodyTooLarge
         | ErrorCode::UnsupportedContentType
         | ErrorCode::NotServed

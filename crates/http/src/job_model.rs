@@ -2,6 +2,7 @@
 
 use sanntid_types::{
     Error, ErrorCode, Instant, Job, JobId, JobKind, JobReport, JobStatus, JobSubmission, Stage,
+    StageName,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -49,9 +50,16 @@ pub(crate) struct GraphTaskInfo {
     #[schema(value_type = String, example = "running")]
     task_status: JobStatus,
     #[schema(value_type = String, example = "ingestion")]
-    operation_type: sanntid_types::StageName,
+    operation_type: TaskOperation,
     #[schema(value_type = Vec<String>)]
     job_ids: [JobId; 1],
+    /// When its job was submitted.
+    #[schema(value_type = String, format = "date-time")]
+    submitted_timestamp: Instant,
+    /// When its job ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    end_timestamp: Option<Instant>,
     /// Rows done so far.
     rows: u64,
     /// Of how many, where that is known.
@@ -61,8 +69,16 @@ pub(crate) struct GraphTaskInfo {
     ci_error: Option<CiResult>,
 }
 
+/// What a task does: a stage, or a whole job of which no stage is known.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum TaskOperation {
+    Stage(StageName),
+    Job(&'static str),
+}
+
 /// Why a job or a task failed.
-#[derive(Clone, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CiResult {
     #[schema(value_type = String)]
@@ -113,12 +129,7 @@ impl GraphJobInfo {
             job_type: "full",
             job_submission_kind: job.submission,
             job_status: job.status,
-            operation_type: match job.kind {
-                JobKind::Upload(_) | JobKind::Copy(_) | JobKind::Sources | JobKind::Refresh(_) => {
-                    "all"
-                }
-                JobKind::Reproject => "activity",
-            },
+            operation_type: operation_type(&job.kind),
             submitted_timestamp: job.submitted_at,
             start_timestamp: job.started_at,
             end_timestamp: job.ended_at,
@@ -133,13 +144,51 @@ impl GraphJobInfo {
     }
 }
 
+/// The tasks of a job in order. A job of which no stage is known is one task.
+pub(crate) fn tasks(job: &Job) -> Vec<GraphTaskInfo> {
+    if job.stages.is_empty() {
+        return vec![GraphTaskInfo {
+            task_id: task_id(job.id, "job"),
+            task_status: job.status,
+            operation_type: TaskOperation::Job(operation_type(&job.kind)),
+            job_ids: [job.id],
+            submitted_timestamp: job.submitted_at,
+            end_timestamp: job.ended_at,
+            rows: 0,
+            rows_total: None,
+            ci_error: job.error.as_ref().map(CiResult::from),
+        }];
+    }
+    job.stages.iter().map(|stage| task(job, stage)).collect()
+}
+
+impl GraphTaskInfo {
+    /// Whether it does not only wait.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.task_status != JobStatus::Queued
+    }
+}
+
+fn operation_type(kind: &JobKind) -> &'static str {
+    match kind {
+        JobKind::Upload(_)
+        | JobKind::Copy(_)
+        | JobKind::Sources
+        | JobKind::Refresh(_)
+        | JobKind::Simulate(_) => "all",
+        JobKind::Reproject => "activity",
+    }
+}
+
 fn task(job: &Job, stage: &Stage) -> GraphTaskInfo {
     let failed = stage.status == JobStatus::Failed;
     GraphTaskInfo {
-        task_id: task_id(job.id, stage),
+        task_id: task_id(job.id, &format!("{:?}", stage.name)),
         task_status: stage.status,
-        operation_type: stage.name,
+        operation_type: TaskOperation::Stage(stage.name),
         job_ids: [job.id],
+        submitted_timestamp: job.submitted_at,
+        end_timestamp: job.ended_at,
         rows: stage.rows,
         rows_total: stage.rows_total,
         ci_error: job.error.as_ref().filter(|_| failed).map(CiResult::from),
@@ -147,10 +196,10 @@ fn task(job: &Job, stage: &Stage) -> GraphTaskInfo {
 }
 
 /// The same id for the same stage of the same job, always.
-fn task_id(job: JobId, stage: &Stage) -> uuid::Uuid {
+fn task_id(job: JobId, stage: &str) -> uuid::Uuid {
     let mut hash = blake3::Hasher::new();
     hash.update(job.0.as_bytes());
-    hash.update(format!("{:?}", stage.name).as_bytes());
+    hash.update(stage.as_bytes());
     let mut id = [0; 16];
     hash.finalize_xof().fill(&mut id);
     uuid::Builder::from_custom_bytes(id).into_uuid()

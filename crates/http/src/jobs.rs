@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::CONTENT_LENGTH;
-use actix_web::http::header::TRANSFER_ENCODING;
 use actix_web::web::{Data, Payload};
 use sanntid_engine::JobRequest;
 use sanntid_types::{DataSourceId, Error, ErrorCode, JobId, RefreshRequest};
@@ -113,12 +111,7 @@ pub(crate) async fn submit(
     let identifiers = query.all("identifiers");
     let forced = query.flag("forceRunRequested")?;
     query.finish()?;
-    let headers = request.headers();
-    let has_body = headers.contains_key(TRANSFER_ENCODING)
-        || headers
-            .get(CONTENT_LENGTH)
-            .is_some_and(|length| length != "0");
-    let asked = if has_body {
+    let asked = if body::is_sent(request.headers()) {
         let body = body::read_default(&request, payload, &shared).await?;
         body::parse(&body)?
     } else {

@@ -1,6 +1,8 @@
 //! What surrounds every request: id, admission, span, metrics, the log line and the error's answer.
 //! Owns the order of these. Must not know what a route does.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -11,6 +13,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, web};
 use futures_util::FutureExt as _;
+use metrics::{Counter, Gauge, Histogram};
 use sanntid_types::{Error, ErrorCode};
 use tracing::Instrument as _;
 
@@ -35,6 +38,7 @@ pub(crate) async fn observe(
     let watch = Stopwatch::start();
     let _in_flight = InFlight::enter();
     let request_id = RequestId::of(request.headers());
+    request.extensions_mut().insert(request_id.clone());
     let method = request.method().clone();
     let is_data = request::is_data(request.path());
     let span = tracing::info_span!(
@@ -89,7 +93,7 @@ fn admit(request: &ServiceRequest) -> Result<(), Failure> {
         request.extensions_mut().insert(caller);
     }
     request::check_escapes(path)?;
-    if request::is_data(path) {
+    if request::is_data(path) && !request::is_bulk(path) && !request::has_own_type(path) {
         request::check_accept(request.headers())?;
     }
     Ok(())
@@ -184,13 +188,50 @@ fn log(failure: &Failure) {
 }
 
 fn record(operation: &'static str, status: StatusCode, elapsed: Duration) {
-    let status = status.as_str().to_owned();
-    metrics::counter!(
-        "sanntid_http_requests_total", "operation" => operation, "status" => status
-    )
-    .increment(1);
-    metrics::histogram!("sanntid_http_request_duration_seconds", "operation" => operation)
-        .record(elapsed.as_secs_f64());
+    METERS.with_borrow_mut(|meters| {
+        let meter = meters
+            .entry(operation)
+            .or_insert_with(|| Meter::new(operation));
+        meter.seconds.record(elapsed.as_secs_f64());
+        meter.count(operation, status);
+    });
+}
+
+thread_local! {
+    /// The meters of each operation that this thread has answered: looking one up by its labels
+    /// costs more than all that is measured.
+    static METERS: RefCell<HashMap<&'static str, Meter>> = RefCell::default();
+    static IN_FLIGHT: Gauge = metrics::gauge!("sanntid_http_requests_in_flight");
+}
+
+/// What is measured of one operation.
+struct Meter {
+    seconds: Histogram,
+    requests: Vec<(StatusCode, Counter)>,
+}
+
+impl Meter {
+    fn new(operation: &'static str) -> Self {
+        let seconds = metrics::histogram!(
+            "sanntid_http_request_duration_seconds", "operation" => operation
+        );
+        Self {
+            seconds,
+            requests: Vec::new(),
+        }
+    }
+
+    fn count(&mut self, operation: &'static str, status: StatusCode) {
+        if let Some((_, requests)) = self.requests.iter().find(|(of, _)| *of == status) {
+            return requests.increment(1);
+        }
+        let text = status.as_str().to_owned();
+        let requests = metrics::counter!(
+            "sanntid_http_requests_total", "operation" => operation, "status" => text
+        );
+        requests.increment(1);
+        self.requests.push((status, requests));
+    }
 }
 
 /// Counts a request as long as it lives.
@@ -198,14 +239,14 @@ struct InFlight;
 
 impl InFlight {
     fn enter() -> Self {
-        metrics::gauge!("sanntid_http_requests_in_flight").increment(1.0);
+        IN_FLIGHT.with(|gauge| gauge.increment(1.0));
         Self
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        metrics::gauge!("sanntid_http_requests_in_flight").decrement(1.0);
+        IN_FLIGHT.with(|gauge| gauge.decrement(1.0));
     }
 }
 

@@ -13,8 +13,9 @@ use crate::error::ErrorBody;
 use crate::observe::OPEN;
 use crate::request::PREFIXES;
 use crate::{
-    activities, card, data_read, data_sources, entities, export, instances, jobs, meta, profile,
-    realtime, relations, routes, schedules, snapshots, write,
+    activities, batch, bulk, card, clock, data_read, data_sources, entities, export, instances,
+    jobs, meta, profile, realtime, relations, routes, schedules, segments, simulations, snapshots,
+    workflows, write,
 };
 
 #[derive(OpenApi)]
@@ -30,6 +31,9 @@ use crate::{
         export::get,
         write::update,
         write::create,
+        batch::run,
+        bulk::create,
+        bulk::update,
         card::get,
         card::timeline,
         profile::get_key_ring,
@@ -54,6 +58,8 @@ use crate::{
         relations::relationships,
         relations::relationship,
         relations::system_relationships,
+        segments::list,
+        segments::get,
         snapshots::open,
         snapshots::list,
         snapshots::put_part,
@@ -68,11 +74,16 @@ use crate::{
         jobs::get,
         jobs::cancel,
         jobs::rejections,
+        simulations::simulate,
+        workflows::status,
+        workflows::history,
         schedules::list,
         schedules::create,
         schedules::create_batch,
         schedules::delete,
         schedules::timezones,
+        clock::get,
+        clock::confirm,
         meta::health,
         meta::readiness,
         meta::metrics,
@@ -84,8 +95,9 @@ use crate::{
 struct Gathered;
 
 /// What a placeholder of a path stands for, and an example.
-const PLACEHOLDERS: [(&str, &str, &str); 12] = [
+const PLACEHOLDERS: [(&str, &str, &str); 13] = [
     ("measureName", "The measure", "LifetimeValue"),
+    ("segmentName", "The segment", "Best"),
     (
         "relationshipName",
         "The relationship",
@@ -154,7 +166,9 @@ pub fn document() -> utoipa::openapi::OpenApi {
     let paths = &mut document.paths.paths;
     let mut aliases = Vec::new();
     for (path, item) in paths.iter_mut() {
-        let is_root = !path.starts_with("/instances");
+        let is_root = !["/instances", "/manage"]
+            .iter()
+            .any(|start| path.starts_with(start));
         if is_root {
             item.servers = Some(vec![Server::new("/")]);
         }

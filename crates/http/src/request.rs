@@ -21,6 +21,19 @@ pub(crate) fn is_data(path: &str) -> bool {
     prefix(path).is_some()
 }
 
+/// Whether a path takes many lines and answers in lines.
+pub(crate) fn is_bulk(path: &str) -> bool {
+    let last = path.rsplit('/').next().unwrap_or(path);
+    matches!(last, "$bulk" | "%24bulk")
+}
+
+/// Whether a path gives a file or a model, whose type may be another than JSON.
+pub(crate) fn has_own_type(path: &str) -> bool {
+    let mut segments = path.rsplit('/');
+    let last = segments.next().unwrap_or_default();
+    matches!(last, "$metadata" | "%24metadata") || segments.next() == Some("exports")
+}
+
 fn prefix(path: &str) -> Option<&'static str> {
     PREFIXES.into_iter().find(|prefix| {
         path.strip_prefix(prefix)
@@ -69,7 +82,36 @@ pub(crate) fn segment(request: &HttpRequest, name: &str) -> Result<String, Error
 /// comes in the quoted form, in which `/` and `?` are a part of it.
 pub(crate) fn data_tail(request: &HttpRequest) -> Result<String, Error> {
     let raw = request.uri().path();
-    let raw = raw.split_once("/data/").map_or("", |(_, tail)| tail);
+    decode_tail(raw.split_once("/data/").map_or("", |(_, tail)| tail))
+}
+
+/// What a call under `/data/` needs of the request that it is, or that brought it in a batch.
+pub(crate) struct DataCall<'a> {
+    pub(crate) instance: InstanceId,
+    /// The instance's absolute URL.
+    pub(crate) base: String,
+    /// The decoded text behind `/data/`.
+    pub(crate) tail: String,
+    pub(crate) headers: &'a HeaderMap,
+}
+
+impl<'a> DataCall<'a> {
+    pub(crate) fn of(
+        request: &'a HttpRequest,
+        shared: &Shared,
+        Instance(instance): Instance,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            instance,
+            base: instance_url(request, shared, instance),
+            tail: data_tail(request)?,
+            headers: request.headers(),
+        })
+    }
+}
+
+/// Decodes what stands behind `/data/`.
+pub(crate) fn decode_tail(raw: &str) -> Result<String, Error> {
     match raw.split_once('/') {
         Some((entity, key)) if is_name(entity) && !key.is_empty() && !key.contains('/') => {
             let key = decode(key)?;
@@ -134,8 +176,8 @@ pub(crate) fn instance_url(request: &HttpRequest, shared: &Shared, instance: Ins
 }
 
 /// The text of a header, where it is one.
-pub(crate) fn header(request: &HttpRequest, name: &str) -> Result<Option<String>, Error> {
-    let Some(value) = request.headers().get(name) else {
+pub(crate) fn header(headers: &HeaderMap, name: &str) -> Result<Option<String>, Error> {
+    let Some(value) = headers.get(name) else {
         return Ok(None);
     };
     let text = value.to_str().map_err(|_| {
@@ -146,9 +188,9 @@ pub(crate) fn header(request: &HttpRequest, name: &str) -> Result<Option<String>
 }
 
 /// Whether the caller has this version already (`If-None-Match`, compared weakly).
-pub(crate) fn has_version(request: &HttpRequest, etag: &str) -> bool {
+pub(crate) fn has_version(headers: &HeaderMap, etag: &str) -> bool {
     let weak = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let asked = request.headers().get_all(IF_NONE_MATCH);
+    let asked = headers.get_all(IF_NONE_MATCH);
     asked
         .filter_map(|value| value.to_str().ok())
         .any(|value| value.trim() == "*" || value.split(',').any(|tag| weak(tag) == weak(etag)))
@@ -156,13 +198,18 @@ pub(crate) fn has_version(request: &HttpRequest, etag: &str) -> bool {
 
 /// Refuses a caller who takes no JSON.
 pub(crate) fn check_accept(headers: &HeaderMap) -> Result<(), Error> {
+    check_accept_of(headers, &["application/json", "text/json"])
+}
+
+/// Refuses a caller who takes none of these content types, which are names of the same.
+pub(crate) fn check_accept_of(headers: &HeaderMap, types: &[&str]) -> Result<(), Error> {
     let mut best: Option<(u8, bool)> = None;
     let mut any = false;
     for value in headers.get_all(ACCEPT) {
         let ranges = value.to_str().unwrap_or_default().split(',');
         for range in ranges.map(str::trim).filter(|range| !range.is_empty()) {
             any = true;
-            let Some((specific, taken)) = takes_json(range) else {
+            let Some((specific, taken)) = takes(range, types) else {
                 continue;
             };
             // The most specific range counts (RFC 9110, 12.5.1).
@@ -172,16 +219,17 @@ pub(crate) fn check_accept(headers: &HeaderMap) -> Result<(), Error> {
     if !any || best.is_some_and(|(_, taken)| taken) {
         return Ok(());
     }
-    let text = "answers are application/json, which the header Accept excludes";
+    let name = types.first().unwrap_or(&"");
+    let text = format!("answers are {name}, which the header Accept excludes");
     Err(Error::new(ErrorCode::NotAcceptable, text).with_target("Accept"))
 }
 
-/// How specifically a media range names JSON, and whether it wants it.
-fn takes_json(range: &str) -> Option<(u8, bool)> {
+/// How specifically a media range names one of the types, and whether it wants it.
+fn takes(range: &str, types: &[&str]) -> Option<(u8, bool)> {
     let mut parts = range.split(';').map(str::trim);
     let essence = parts.next()?.to_ascii_lowercase();
     let specific = match essence.as_str() {
-        "application/json" | "text/json" => 3,
+        named if types.contains(&named) => 3,
         "application/*" => 2,
         "*/*" => 1,
         _ => return None,
@@ -261,7 +309,7 @@ mod tests {
         ] {
             let request = TestRequest::default().insert_header((IF_NONE_MATCH, asked));
             assert_eq!(
-                has_version(&request.to_http_request(), "\"a\""),
+                has_version(request.to_http_request().headers(), "\"a\""),
                 has,
                 "{asked}"
             );

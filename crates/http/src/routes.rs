@@ -13,8 +13,9 @@ use crate::error::Failure;
 use crate::observe::Operations;
 use crate::request::PREFIXES;
 use crate::{
-    activities, card, data_read, data_sources, entities, export, instances, jobs, meta, profile,
-    realtime, relations, schedules, snapshots, unserved, write,
+    activities, batch, bulk, card, clock, data_read, data_sources, entities, export, instances,
+    jobs, meta, profile, realtime, relations, schedules, segments, simulations, snapshots,
+    unserved, workflows, write,
 };
 
 /// One served operation. Its path is relative to a prefix of the API, or to the root.
@@ -51,6 +52,11 @@ fn data() -> Vec<Operation> {
             "update_an_entity", write::update),
         operation!(POST "/instances/{instanceId}/data/{relativePath}",
             "create_an_entity", write::create),
+        operation!(POST "/instances/{instanceId}/data/$batch", "batch_data_requests", batch::run),
+        operation!(POST "/instances/{instanceId}/data/{entityName}/$bulk",
+            "create_activities_in_bulk", bulk::create),
+        operation!(PATCH "/instances/{instanceId}/data/{entityName}/$bulk",
+            "update_profiles_in_bulk", bulk::update),
         operation!(GET "/instances/{instanceId}/exports/{entityName}",
             "export_entity", export::get),
         operation!(GET "/instances/{instanceId}/customers/{profileId}/card",
@@ -68,6 +74,8 @@ fn data() -> Vec<Operation> {
 
 fn administration() -> Vec<Operation> {
     vec![
+        operation!(GET "/manage/clock", "get_clock", clock::get),
+        operation!(POST "/manage/clock/confirm", "confirm_clock", clock::confirm),
         operation!(GET "/instances", "get_all_instances", instances::list),
         operation!(POST "/instances/V2", "create_an_instance", instances::create),
         operation!(POST "/instances/copy", "copy_an_instance", instances::copy),
@@ -100,6 +108,10 @@ fn administration() -> Vec<Operation> {
             "get_a_relationship", relations::relationship),
         operation!(GET "/instances/{instanceId}/manage/systemrelationships",
             "get_all_system_created_relationships", relations::system_relationships),
+        operation!(GET "/instances/{instanceId}/manage/segments",
+            "get_all_segments", segments::list),
+        operation!(GET "/instances/{instanceId}/manage/segments/{segmentName}",
+            "get_segment", segments::get),
         operation!(GET "/instances/{instanceId}/manage/datasources",
             "get_all_data_sources", data_sources::list),
         operation!(GET "/instances/{instanceId}/manage/datasources/{dataSourceId}",
@@ -127,6 +139,12 @@ fn administration() -> Vec<Operation> {
             "cancel_a_workflow_job", jobs::cancel),
         operation!(GET "/instances/{instanceId}/workflows/{workflowName}/jobs/{jobId}/rejections",
             "get_job_rejections", jobs::rejections),
+        operation!(GET "/instances/{instanceId}/workflows/{workflowName}/status",
+            "get_workflow_status", workflows::status),
+        operation!(GET "/instances/{instanceId}/workflows/{workflowName}/history",
+            "get_list_of_workflow_task_information_history", workflows::history),
+        operation!(POST "/instances/{instanceId}/workflows/{workflowName}/simulations",
+            "simulate_a_refresh", simulations::simulate),
         operation!(GET "/instances/{instanceId}/workflows/{workflowName}/schedules",
             "get_workflow_schedules", schedules::list),
         operation!(POST "/instances/{instanceId}/workflows/{workflowName}/schedules",
@@ -179,15 +197,24 @@ pub(crate) fn alias(path: &str) -> Option<String> {
 
 /// Registers everything.
 pub(crate) fn configure(config: &mut ServiceConfig) {
+    let mut scopes = Vec::new();
     for prefix in PREFIXES {
         let mut scope = web::scope(prefix);
-        for resource in resources(api(), true) {
-            scope = scope.service(resource);
+        for (path, methods) in resources(api(), true) {
+            if is_data(&path) {
+                // The busiest address is found by one look, before any scope is tried.
+                config.service(build(&format!("{prefix}{path}"), methods));
+            } else {
+                scope = scope.service(build(&path, methods));
+            }
         }
+        scopes.push(scope);
+    }
+    for scope in scopes {
         config.service(scope.default_service(web::to(not_found)));
     }
-    for resource in resources(root(), false) {
-        config.service(resource);
+    for (path, methods) in resources(root(), false) {
+        config.service(build(&path, methods));
     }
     config.service(web::resource("/docs/{file:.*}").route(web::get().to(meta::docs_file)));
     config.default_service(web::to(not_found));
@@ -200,7 +227,7 @@ struct Methods {
     routes: Vec<(Method, Route)>,
 }
 
-fn resources(operations: Vec<Operation>, is_api: bool) -> Vec<Resource> {
+fn resources(operations: Vec<Operation>, is_api: bool) -> Vec<(String, Methods)> {
     // In the order in which addresses come up: the router tries them in order.
     let mut order: Vec<String> = Vec::new();
     let mut table: BTreeMap<String, Methods> = BTreeMap::new();
@@ -237,13 +264,21 @@ fn resources(operations: Vec<Operation>, is_api: bool) -> Vec<Resource> {
             add(path, &operation.method, operation.route(), None);
         }
     }
-    // A literal before a placeholder that would take it; the busiest address before all.
-    order.sort_by_key(|path| (!is_data(path), path.matches('{').count()));
+    // A literal before a placeholder that would take it; the busiest address before all but those.
+    order.sort_by_key(|path| {
+        let count = path.matches('{').count();
+        (!is_odata(path), !is_data(path), count)
+    });
     let resource = |path: String| {
         let methods = table.remove(&path).unwrap_or_default();
-        build(&path, methods)
+        (path, methods)
     };
     order.into_iter().map(resource).collect()
+}
+
+/// Whether it is one of OData's own under `/data/`, which the address of all entities would take.
+fn is_odata(path: &str) -> bool {
+    path.contains("/data/") && path.contains("/$")
 }
 
 fn is_data(path: &str) -> bool {

@@ -12,7 +12,7 @@ use actix_web::http::KeepAlive;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use sanntid_engine::Tenants;
-use sanntid_types::{Error, ErrorCode};
+use sanntid_types::{Error, ErrorCode, OpenRowFile};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Config;
@@ -26,6 +26,8 @@ pub struct Front {
     pub keys: AdminKey,
     /// Gives the metrics as Prometheus text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Writes exports as Parquet.
+    pub parquet: OpenRowFile,
     pub config: Config,
 }
 
@@ -34,10 +36,12 @@ pub(crate) struct Shared {
     pub(crate) tenants: Arc<dyn Tenants>,
     pub(crate) keys: AdminKey,
     pub(crate) metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    pub(crate) parquet: OpenRowFile,
     pub(crate) config: Config,
     scans: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
     exports: Arc<Semaphore>,
+    bulks: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -54,6 +58,11 @@ impl Shared {
     /// Takes one of the places for exports.
     pub(crate) fn export(&self) -> Result<OwnedSemaphorePermit, Error> {
         take(&self.exports, "exportsInFlight")
+    }
+
+    /// Takes one of the places for requests that bring many writes.
+    pub(crate) fn bulk(&self) -> Result<OwnedSemaphorePermit, Error> {
+        take(&self.bulks, "bulksInFlight")
     }
 }
 
@@ -77,9 +86,11 @@ pub fn serve(listener: TcpListener, front: Front) -> io::Result<Server> {
         tenants: front.tenants,
         keys: front.keys,
         metrics: front.metrics,
+        parquet: front.parquet,
         scans: Arc::new(Semaphore::new(config.scans_max)),
         uploads: Arc::new(Semaphore::new(config.uploads_max)),
         exports: Arc::new(Semaphore::new(config.exports_max)),
+        bulks: Arc::new(Semaphore::new(config.bulks_max)),
         config: config.clone(),
     });
     let per_worker = config.connections_max.div_ceil(config.workers);

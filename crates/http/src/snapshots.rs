@@ -5,7 +5,7 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
 use actix_web::web::{self, Data, Payload};
-use sanntid_engine::{ArrivedPart, PartFormat, PartKind, PartSink, Snapshot, SnapshotState};
+use sanntid_engine::{ArrivedPart, PartFormat, PartPacking, PartSink, Snapshot, SnapshotState};
 use sanntid_types::{EntityName, Error, ErrorCode, Instant, Manifest, SnapshotId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -170,10 +170,12 @@ pub(crate) async fn list(
     path = "/instances/{instanceId}/snapshots/{snapshotId}/entities/{entityName}/parts/{partNumber}",
     operation_id = "put_snapshot_part",
     tag = "Snapshots",
-    params(("Content-Encoding" = Option<String>, Header, description = "`gzip` where the file is compressed")),
+    params(("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd` where the file is compressed; none for Parquet")),
     request_body(content(
         (String = "text/csv", example = "CustomerId,FullName\nc1,Kari Nordmann\n"),
-        (String = "application/x-ndjson", example = "{\"CustomerId\": \"c1\", \"FullName\": \"Kari Nordmann\"}\n")
+        (String = "application/x-ndjson", example = "{\"CustomerId\": \"c1\", \"FullName\": \"Kari Nordmann\"}\n"),
+        // Bytes that no text can show.
+        (String = "application/vnd.apache.parquet", example = "PAR1 … PAR1")
     )),
     responses((status = 204, description = "Stored durably"))
 )]
@@ -236,28 +238,34 @@ async fn write(
 fn part_format(headers: &HeaderMap) -> Result<PartFormat, Error> {
     let value = headers.get(CONTENT_TYPE);
     let (kind, _) = essence(value.and_then(|v| v.to_str().ok()).unwrap_or_default());
-    let kind = match kind.as_str() {
-        "text/csv" | "application/csv" => PartKind::Csv,
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => PartKind::Ndjson,
-        other => {
-            return Err(unsupported(format!(
-                "the content type {} is not taken for a part: send text/csv or \
-                 application/x-ndjson",
-                shown(other)
-            )));
-        }
-    };
-    let gzip = match encoding(headers).as_deref() {
-        None => false,
-        Some("gzip" | "x-gzip") => true,
+    let packing = match encoding(headers).as_deref() {
+        None => PartPacking::None,
+        Some("gzip" | "x-gzip") => PartPacking::Gzip,
+        Some("zstd") => PartPacking::Zstd,
         Some(other) => {
             return Err(unsupported(format!(
-                "the content encoding {} is not taken for a part: send gzip, or none",
+                "the content encoding {} is not taken for a part: send gzip or zstd, or none",
                 shown(other)
             )));
         }
     };
-    Ok(PartFormat { kind, gzip })
+    match kind.as_str() {
+        "text/csv" | "application/csv" => Ok(PartFormat::Csv(packing)),
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => {
+            Ok(PartFormat::Ndjson(packing))
+        }
+        "application/vnd.apache.parquet" if packing == PartPacking::None => Ok(PartFormat::Parquet),
+        "application/vnd.apache.parquet" => Err(unsupported(
+            "Parquet is not taken compressed as a whole, because it is read from its end: it \
+             compresses its pages itself; send it without a content encoding"
+                .to_owned(),
+        )),
+        other => Err(unsupported(format!(
+            "the content type {} is not taken for a part: send text/csv, application/x-ndjson or \
+             application/vnd.apache.parquet",
+            shown(other)
+        ))),
+    }
 }
 
 fn part_number(request: &HttpRequest) -> Result<u32, Error> {

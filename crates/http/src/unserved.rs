@@ -57,8 +57,8 @@ pub(crate) fn check_data_path(tail: &str) -> Result<(), Error> {
     let last = tail.rsplit('/').next().unwrap_or(tail);
     let name = last.split_once('?').map_or(last, |(name, _)| name);
     match name {
-        "$metadata" | "$batch" | "$bulk" => {
-            let text = format!("{name} is not served yet");
+        "$batch" | "$bulk" | "$metadata" => {
+            let text = format!("{name} is served at its own address alone, and not within a batch");
             Err(Error::new(ErrorCode::NotServed, text).with_target(name))
         }
         _ => Ok(()),
@@ -141,10 +141,9 @@ static PIPELINE: [(Method, &str); 18] = [
     ),
 ];
 
-static NOT_YET: [(Method, &str); 15] = [
+static NOT_YET: [(Method, &str); 11] = [
     (Method::GET, "/instances/{instanceId}/manage/search"),
     (Method::PUT, "/instances/{instanceId}/manage/search"),
-    (Method::GET, "/instances/{instanceId}/manage/segments"),
     (Method::GET, "/instances/{instanceId}/rbac/assignments"),
     (Method::GET, "/instances/{instanceId}/rbac/myrole"),
     (
@@ -156,18 +155,6 @@ static NOT_YET: [(Method, &str); 15] = [
         "/instances/{instanceId}/rbac/principals/{principalId}/assignment",
     ),
     (Method::GET, "/instances/{instanceId}/rbac/roles"),
-    (
-        Method::GET,
-        "/instances/{instanceId}/workflows/{workflowName}/history",
-    ),
-    (
-        Method::GET,
-        "/instances/{instanceId}/workflows/{workflowName}/status",
-    ),
-    (
-        Method::POST,
-        "/instances/{instanceId}/workflows/{workflowName}/simulations",
-    ),
     (Method::GET, "/instances/{instanceId}/usage"),
     (Method::GET, "/instances/{instanceId}/rejections"),
     (Method::GET, "/instances/{instanceId}/feed"),

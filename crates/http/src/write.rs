@@ -18,7 +18,7 @@ use crate::error::Failure;
 use crate::key::Caller;
 use crate::query::{Query, shown};
 use crate::reply::{Reply, json_text, no_content};
-use crate::request::{self, Instance, instance_url};
+use crate::request::{self, DataCall, Instance};
 use crate::server::Shared;
 use crate::unserved;
 
@@ -59,31 +59,42 @@ pub(crate) async fn update(
     shared: Data<Shared>,
     _caller: Caller,
     instance: Instance,
-    mut query: Query,
+    query: Query,
     payload: Payload,
 ) -> Reply {
-    let path = target(&request, &mut query)?;
+    let data = DataCall::of(&request, &shared, instance)?;
+    let call = patch_call(&data, query)?;
+    let body = body::read_default(&request, payload, &shared).await?;
+    patch(&shared, &data, PatchCall { body, ..call }).await
+}
+
+/// Reads what a PATCH asks for besides its body.
+pub(crate) fn patch_call(data: &DataCall<'_>, mut query: Query) -> Result<PatchCall, Failure> {
+    let path = target(&data.tail, &mut query)?;
     if !path.is_customer() {
         return Err(not_allowed(TAKES_ACTIVITIES));
     }
-    let Some(asked) = path.profile_id()? else {
+    let Some(profile) = path.profile_id()? else {
         return Err(not_allowed(TAKES_READS));
     };
     let call = PatchCall {
-        profile: asked.clone(),
+        profile,
         valid_until: valid_until(&mut query)?,
         caller: caller_name(&mut query)?,
-        if_match: request::header(&request, "if-match")?,
+        if_match: request::header(data.headers, "if-match")?,
         body: Bytes::new(),
     };
     query.finish()?;
-    let body = body::read_default(&request, payload, &shared).await?;
-    let call = PatchCall { body, ..call };
-    let answer = shared.tenants.patch(instance.0, call).await?;
+    Ok(call)
+}
+
+/// Changes a profile and answers.
+pub(crate) async fn patch(shared: &Shared, data: &DataCall<'_>, call: PatchCall) -> Reply {
+    let asked = call.profile.clone();
+    let answer = shared.tenants.patch(data.instance, call).await?;
     let mut response = no_content();
     if answer.profile != asked {
-        let base = instance_url(&request, &shared, instance.0);
-        let moved = entity_url(&base, "Customer", answer.profile.as_str());
+        let moved = entity_url(&data.base, "Customer", answer.profile.as_str());
         set(&mut response, CONTENT_LOCATION, &moved);
     }
     Ok(response)
@@ -123,48 +134,61 @@ pub(crate) async fn create(
     shared: Data<Shared>,
     _caller: Caller,
     instance: Instance,
-    mut query: Query,
+    query: Query,
     payload: Payload,
 ) -> Reply {
-    let entity = activity_entity(&request, &mut query)?;
+    let data = DataCall::of(&request, &shared, instance)?;
+    let call = append_call(&data, query)?;
+    let limit = activity_limit(&shared);
+    let body = body::read(&request, payload, limit, shared.config.body_stall_timeout).await?;
+    append(&shared, &data, AppendCall { body, ..call }).await
+}
+
+/// Reads what a POST asks for besides its body.
+pub(crate) fn append_call(data: &DataCall<'_>, mut query: Query) -> Result<AppendCall, Failure> {
     let call = AppendCall {
-        entity,
+        entity: activity_entity(&data.tail, &mut query)?,
         valid_until: valid_until(&mut query)?,
         caller: caller_name(&mut query)?,
-        on_unknown: on_unknown(&mut query)?,
+        on_unknown: on_unknown(query.option("onUnknownCustomer")?.as_deref())?,
         body: Bytes::new(),
     };
     query.finish()?;
-    let limit = Limit::new(
-        "activity_body_bytes_max",
-        shared.config.activity_body_bytes_max,
-    );
-    let body = body::read(&request, payload, limit, shared.config.body_stall_timeout).await?;
-    check_document(&body, shared.config.document_bytes_max)?;
-    let call = AppendCall { body, ..call };
-    let answer = shared.tenants.append(instance.0, call).await?;
-    Ok(created(
-        &instance_url(&request, &shared, instance.0),
-        &answer,
-    ))
+    Ok(call)
+}
+
+/// The largest body of an activity.
+pub(crate) fn activity_limit(shared: &Shared) -> Limit {
+    let bytes = shared.config.activity_body_bytes_max;
+    Limit::new("activity_body_bytes_max", bytes)
+}
+
+/// Adds an activity and answers.
+pub(crate) async fn append(shared: &Shared, data: &DataCall<'_>, call: AppendCall) -> Reply {
+    check_document(&call.body, shared.config.document_bytes_max)?;
+    let answer = shared.tenants.append(data.instance, call).await?;
+    Ok(created(&data.base, &answer))
 }
 
 /// Refuse every other verb on data: only reads, updates of profiles and new activities exist.
 pub(crate) async fn refuse(request: HttpRequest, _caller: Caller) -> Reply {
-    let tail = request::data_tail(&request)?;
-    Err(not_allowed(match parse_path(&tail) {
+    Err(refusal(&request::data_tail(&request)?))
+}
+
+/// Says which verbs the address takes.
+pub(crate) fn refusal(tail: &str) -> Failure {
+    not_allowed(match parse_path(tail) {
         Ok((path, _)) if path.is_customer() && path.key().is_some() => TAKES_PATCHES,
         Ok((path, _)) if path.is_customer() || path.key().is_some() => TAKES_READS,
         Ok(_) => TAKES_ACTIVITIES,
         Err(_) => TAKES_READS,
-    }))
+    })
 }
 
 /// The address that a patch names; a query inside of it joins the request's own.
-fn target(request: &HttpRequest, query: &mut Query) -> Result<DataPath, Error> {
-    let tail = request::data_tail(request)?;
-    unserved::check_data_path(&tail)?;
-    let (path, embedded) = parse_path(&tail)?;
+fn target(tail: &str, query: &mut Query) -> Result<DataPath, Error> {
+    unserved::check_data_path(tail)?;
+    let (path, embedded) = parse_path(tail)?;
     query.extend(
         embedded
             .map(|text| embedded_pairs(&text))
@@ -174,13 +198,13 @@ fn target(request: &HttpRequest, query: &mut Query) -> Result<DataPath, Error> {
 }
 
 /// The entity that an activity is posted to.
-fn activity_entity(request: &HttpRequest, query: &mut Query) -> Result<String, Failure> {
-    match target(request, query) {
+fn activity_entity(tail: &str, query: &mut Query) -> Result<String, Failure> {
+    match target(tail, query) {
         Ok(path) if path.key().is_some() && path.is_customer() => Err(not_allowed(TAKES_PATCHES)),
         Ok(path) if path.key().is_some() || path.is_customer() => Err(not_allowed(TAKES_READS)),
         Ok(path) => Ok(path.entity().to_owned()),
         // Not even a name: the instance says which ones it takes (rules 4.1: 400, not 404).
-        Err(error) if error.code == ErrorCode::EntityNotFound => Ok(request::data_tail(request)?),
+        Err(error) if error.code == ErrorCode::EntityNotFound => Ok(tail.to_owned()),
         Err(error) => Err(error.into()),
     }
 }
@@ -202,8 +226,9 @@ fn caller_name(query: &mut Query) -> Result<Option<CallerName>, Error> {
         .transpose()
 }
 
-fn on_unknown(query: &mut Query) -> Result<OnUnknownCustomer, Error> {
-    match query.option("onUnknownCustomer")?.as_deref() {
+/// Reads what is to become of an activity whose customer nobody knows.
+pub(crate) fn on_unknown(text: Option<&str>) -> Result<OnUnknownCustomer, Error> {
+    match text {
         None | Some("reject") => Ok(OnUnknownCustomer::Reject),
         Some("hold") => Ok(OnUnknownCustomer::Hold),
         Some(other) => {
@@ -215,7 +240,7 @@ fn on_unknown(query: &mut Query) -> Result<OnUnknownCustomer, Error> {
 
 /// Refuses a document that is too large once decoded. Decoding never makes it larger, so that
 /// almost no body is decoded here.
-fn check_document(body: &[u8], bytes_max: usize) -> Result<(), Error> {
+pub(crate) fn check_document(body: &[u8], bytes_max: usize) -> Result<(), Error> {
     if body.len() <= bytes_max {
         return Ok(());
     }

@@ -5,6 +5,7 @@
 //! Must not do I/O, read a clock, or know where rows come from.
 
 mod ast;
+mod batch;
 mod bind;
 mod constant;
 mod eval;
@@ -17,6 +18,7 @@ mod query;
 mod tests;
 
 pub use ast::{At, CompareOp, Expr, Name, OrderKey, Value};
+pub use batch::{BatchItem, BatchMethod, BatchTarget, ITEMS_MAX, parse_batch};
 pub use bind::{BoundFilter, bind_names};
 pub use constant::Constant;
 pub use eval::Fields;

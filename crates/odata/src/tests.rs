@@ -1,5 +1,6 @@
 //! Tests over the whole crate, and what they share.
 
+mod batch;
 mod errors;
 mod filters;
 mod naive;

@@ -13,6 +13,9 @@ use crate::moment::{Context, Limits, Moment, ReadOptions};
 use crate::page::{Place, Selected, select};
 use crate::token::{Fingerprint, Token, refused};
 
+/// Room for the JSON of one row; a larger one grows.
+const ENTITY_BYTES_USUAL: usize = 1_024;
+
 /// Orders the rows of an entity where nothing else does: no two have the same. Stands in tokens.
 pub(crate) trait Key: Ord + Clone + Serialize + DeserializeOwned {}
 
@@ -40,6 +43,11 @@ pub(crate) trait Source {
         &'s self,
         after: Option<&<Self::Row as Candidate>::Key>,
     ) -> Result<Box<dyn Iterator<Item = Result<Self::Row>> + 's>>;
+
+    /// Adds to the rows of a page what no filter and no order looks at.
+    fn complete(&self, _rows: &mut [Self::Row]) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Holds one request for rows, before it met a schema.
@@ -197,7 +205,8 @@ impl Request<'_> {
             query.top.map_or_else(String::new, |top| top.to_string()),
             self.options.source_only.to_string(),
         ];
-        Fingerprint::new(parts.iter().map(String::as_str))
+        let expand = query.expand.iter().map(|name| name.text.as_str());
+        Fingerprint::new(parts.iter().map(String::as_str).chain(expand))
     }
 
     fn next_link(&self, entity: &str, token: &str) -> String {
@@ -226,7 +235,12 @@ impl Request<'_> {
         source: &S,
         ask: &Ask<<S::Row as Candidate>::Key>,
     ) -> Result<String> {
-        let Selected { rows, count, last } = select(source, ask)?;
+        let Selected {
+            mut rows,
+            count,
+            last,
+        } = select(source, ask)?;
+        source.complete(&mut rows)?;
         let token = last.map(|last| ask.token_after(last)).transpose()?;
         Ok(self.collection_json(entity, count, |object| {
             object.list("value", &rows, |object, row| {
@@ -270,7 +284,7 @@ impl Request<'_> {
         select: Option<&[usize]>,
         row: &impl Show,
     ) -> String {
-        let mut json = String::new();
+        let mut json = String::with_capacity(ENTITY_BYTES_USUAL);
         let mut object = Object::open(&mut json);
         let context = format!("{}/$metadata#{entity}/$entity", self.context.base_url);
         object.text("@odata.context", &context);

@@ -12,6 +12,7 @@ use sanntid_odata::{BoundFilter, BoundOrder, Fields};
 use sanntid_types::{CUSTOMER, EntitySchema, Error, ErrorCode, ProfileId, Result, Row};
 
 use crate::collection::{Ask, Bound, Candidate, Count, Request, Show, Source};
+use crate::expand::{Expansion, Member};
 use crate::json::Object;
 use crate::moment::{Answer, Limits, Moment};
 use crate::segments::Memberships;
@@ -21,6 +22,8 @@ pub(crate) struct CustomerRow {
     profile: MergedProfile,
     /// The segments that the customer is in, where the filter asks.
     segments: BTreeSet<String>,
+    /// What was asked to stand within the row.
+    expanded: Vec<Member>,
 }
 
 impl Fields for CustomerRow {
@@ -62,6 +65,9 @@ impl Show for CustomerRow {
                 });
             }
         }
+        for (name, json) in &self.expanded {
+            object.json(name, json);
+        }
     }
 }
 
@@ -76,6 +82,7 @@ pub(crate) fn entity(request: &Request<'_>, id: &ProfileId) -> Result<Answer> {
     let bound = Bound::new(&request.query, &found.schema)?;
     let (etag, id) = (found.etag(), found.id.clone());
     let row = CustomerRow {
+        expanded: Expansion::new(request)?.of(&id)?,
         profile: found,
         segments: BTreeSet::new(),
     };
@@ -89,6 +96,7 @@ pub(crate) fn entity(request: &Request<'_>, id: &ProfileId) -> Result<Answer> {
 
 /// Answers a collection of profiles.
 pub(crate) fn collection(request: &Request<'_>) -> Result<String> {
+    let expansion = Expansion::new(request)?;
     let Some(table) = request.moment.tenant.customer() else {
         return Ok(request.empty_json(CUSTOMER));
     };
@@ -110,6 +118,7 @@ pub(crate) fn collection(request: &Request<'_>) -> Result<String> {
         table,
         access,
         memberships,
+        expansion,
     };
     request.page_json(CUSTOMER, &source, &ask)
 }
@@ -126,6 +135,7 @@ struct Customers<'a> {
     access: Access,
     /// Where the filter asks for segments.
     memberships: Option<Memberships<'a>>,
+    expansion: Expansion<'a>,
 }
 
 impl Customers<'_> {
@@ -142,6 +152,7 @@ impl Customers<'_> {
         Ok(Some(CustomerRow {
             profile: shown(self.request, found),
             segments,
+            expanded: Vec::new(),
         }))
     }
 
@@ -156,6 +167,13 @@ impl Customers<'_> {
 
 impl Source for Customers<'_> {
     type Row = CustomerRow;
+
+    fn complete(&self, rows: &mut [CustomerRow]) -> Result<()> {
+        for row in rows {
+            row.expanded = self.expansion.of(&row.profile.id)?;
+        }
+        Ok(())
+    }
 
     fn rows<'s>(
         &'s self,

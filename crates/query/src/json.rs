@@ -22,7 +22,14 @@ impl<'o> Object<'o> {
 
     /// Appends a member whose value is a text.
     pub(crate) fn text(&mut self, name: &str, text: &str) {
-        self.json(name, Literal::text(text).as_json());
+        let out = self.name(name);
+        if text.bytes().all(needs_no_escape) {
+            out.push('"');
+            out.push_str(text);
+            out.push('"');
+        } else {
+            out.push_str(Literal::text(text).as_json());
+        }
     }
 
     /// Appends a member whose value is an object.
@@ -72,6 +79,10 @@ impl<'o> Object<'o> {
         self.out.push(':');
         self.out
     }
+}
+
+fn needs_no_escape(byte: u8) -> bool {
+    byte >= b' ' && byte != b'"' && byte != b'\\'
 }
 
 fn is_plain(byte: u8) -> bool {

@@ -6,7 +6,9 @@
 mod activities;
 mod card;
 mod collection;
+mod csdl;
 mod customers;
+mod expand;
 mod json;
 mod link;
 mod message;
@@ -21,8 +23,10 @@ mod token;
 mod unified;
 
 pub use card::{Card, card};
+pub use csdl::{csdl_json, csdl_xml};
 pub use moment::{Answer, Context, Limits, Moment, ReadOptions};
 pub use path::{DataPath, embedded_pairs, parse_path};
 pub use read::read;
+pub use segments::{Segment, segments};
 pub use timeline_page::{Page, TimelineParams, timeline_page};
-pub use unified::{activity_json, unified_activity_schema};
+pub use unified::{activity_json, activity_row, unified_activity_schema};

@@ -34,6 +34,10 @@ pub fn read(
         .map(|(name, value)| (name.as_str(), value.as_str()));
     let query = QueryOptions::parse(given, &[])?;
     check_served(&query)?;
+    if !path.is_customer() && !query.expand.is_empty() {
+        let message = "$expand is for Customer: its activities and the rows of its tables";
+        return Err(invalid("$expand", message));
+    }
     if path.key().is_some() {
         check_one(&query)?;
     }
@@ -74,17 +78,13 @@ fn unserved(moment: &Moment<'_>, entity: &str) -> Error {
 }
 
 fn check_served(query: &QueryOptions) -> Result<()> {
-    let option = if query.search.is_some() {
-        "$search"
-    } else if !query.expand.is_empty() {
-        "$expand"
-    } else {
-        return Ok(());
-    };
-    Err(not_served(option, format!("{option} is not served")))
+    match &query.search {
+        Some(_) => Err(not_served("$search", "$search is not served")),
+        None => Ok(()),
+    }
 }
 
-/// Of the options, only `$select` says something about one row.
+/// Of the options, only `$select` and `$expand` say something about one row.
 fn check_one(query: &QueryOptions) -> Result<()> {
     let given = [
         ("$filter", query.filter.is_some()),
@@ -96,7 +96,9 @@ fn check_one(query: &QueryOptions) -> Result<()> {
     ];
     match given.into_iter().find(|(_, given)| *given) {
         Some((option, _)) => {
-            let message = format!("{option} is for collections; one row by its key takes $select");
+            let message = format!(
+                "{option} is for collections; one row by its key takes $select and $expand"
+            );
             Err(invalid(option, message))
         }
         None => Ok(()),

@@ -61,8 +61,12 @@ impl Show for TableRow<'_> {
 /// The table, where its rows can be read: those of activities' sources are read as activities.
 pub(crate) fn readable<'a>(moment: &Moment<'a>, entity: &str) -> Option<&'a EntityTable> {
     let table = moment.tenant.entity(entity)?;
+    is_readable(table).then_some(table)
+}
+
+pub(crate) fn is_readable(table: &EntityTable) -> bool {
     match table.schema.entity_type {
-        EntityType::Profile | EntityType::Activity | EntityType::UnifiedActivity => None,
+        EntityType::Profile | EntityType::Activity | EntityType::UnifiedActivity => false,
         EntityType::ProfileKpi
         | EntityType::AggregateKpi
         | EntityType::SegmentMembership
@@ -70,7 +74,7 @@ pub(crate) fn readable<'a>(moment: &Moment<'a>, entity: &str) -> Option<&'a Enti
         | EntityType::Enrichment
         | EntityType::Intelligence
         | EntityType::GenericPrediction
-        | EntityType::Unspecified => Some(table),
+        | EntityType::Unspecified => true,
     }
 }
 
@@ -176,6 +180,27 @@ fn other_ids(moment: &Moment<'_>, given: &str) -> Result<BTreeSet<String>> {
     Ok(ids.filter(|id| id != given).collect())
 }
 
+/// The first rows of a customer, under the id of now or one of before, in the order of their
+/// places; of a table that is indexed by customer.
+pub(crate) fn rows_of<'s>(
+    moment: &Moment<'_>,
+    table: &'s EntityTable,
+    id: &ProfileId,
+    rows_max: usize,
+) -> Result<Vec<TableRow<'s>>> {
+    let mut rows = BTreeMap::new();
+    for id in customer_ids(moment, id)? {
+        let found = moment.view.rows_of_customer(table.table, &id);
+        for found in found.take(rows_max) {
+            let (place, row) = found.map_err(view_error)?;
+            rows.insert(place, row);
+        }
+    }
+    let rows = rows.into_iter().take(rows_max);
+    rows.map(|(place, row)| shown_row(moment, &table.schema, place, row))
+        .collect()
+}
+
 fn shown_row<'s>(
     moment: &Moment<'_>,
     schema: &'s EntitySchema,
@@ -205,7 +230,7 @@ fn key_attribute(schema: &EntitySchema) -> Option<&Attribute> {
 }
 
 /// `CustomerId`, where it can hold a customer's id.
-fn customer_attribute(schema: &EntitySchema) -> Option<(usize, &Attribute)> {
+pub(crate) fn customer_attribute(schema: &EntitySchema) -> Option<(usize, &Attribute)> {
     let found = schema.find(CUSTOMER_ID)?;
     (found.1.data_type == EdmType::String).then_some(found)
 }

@@ -9,7 +9,7 @@ use sanntid_engine::TimelineEntry;
 use sanntid_odata::Fields;
 use sanntid_types::{
     ActivityId, Attribute, AttributeRole, EdmType, EntityName, EntitySchema, EntityType, Instant,
-    Literal, ProfileId, UNIFIED_ACTIVITY, UnifiedActivity,
+    Literal, ProfileId, Row, RowBuilder, UNIFIED_ACTIVITY, UnifiedActivity,
 };
 
 use crate::collection::{Candidate, Show};
@@ -90,6 +90,15 @@ pub fn activity_json(activity: &UnifiedActivity, customer: Option<&ProfileId>) -
     push_activity(&mut object, activity, customer);
     object.close();
     json
+}
+
+/// One activity as a row of `UnifiedActivity`.
+pub fn activity_row(activity: &UnifiedActivity, customer: &ProfileId) -> Row {
+    let mut row = RowBuilder::default();
+    for (_, _, value) in &FIELDS {
+        row.push(&value(activity, Some(customer)));
+    }
+    row.finish()
 }
 
 /// Appends all fields of an activity.

@@ -221,6 +221,21 @@ impl Instance {
         self.client.call("POST", &path, &body)
     }
 
+    /// Sends lines to an entity, to `Customer` as updates, to others as activities; gives the lines
+    /// of the answer.
+    ///
+    /// # Errors
+    /// Every [`Error`].
+    pub(crate) fn send_lines(&self, entity: &str, lines: &[u8]) -> Result<Vec<Value>, Error> {
+        let method = if entity.eq_ignore_ascii_case("Customer") {
+            "PATCH"
+        } else {
+            "POST"
+        };
+        let path = format!("{}/data/{}/$bulk", self.path, segment(entity));
+        self.client.exchange(method, &path, lines)
+    }
+
     /// Reads the customer card.
     ///
     /// # Errors

@@ -1,13 +1,21 @@
 //! Owns the command line's grammar and its help. Must not do anything.
 
+mod bench;
+mod bulk;
+mod clock;
 mod schedule;
+mod simulate;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::bench::{ApiArgs, BenchArgs, BenchCommand, SizeArgs};
+pub(crate) use self::bulk::BulkArgs;
+pub(crate) use self::clock::ClockCommand;
 pub(crate) use self::schedule::{ScheduleArgs, ScheduleCommand};
+pub(crate) use self::simulate::SimulateArgs;
 use crate::config::Flags;
 
 /// Real-time updates of customer profiles, beside a slow batch pipeline.
@@ -68,6 +76,8 @@ pub(crate) enum Command {
     Patch(PatchArgs),
     /// Adds an activity to a customer's timeline
     Activity(ActivityArgs),
+    /// Sends many updates or activities from a file, a line each
+    Bulk(BulkArgs),
     /// Reads entities, a customer's card or timeline
     Get(GetArgs),
     /// Writes the source of truth of an entity as CSV
@@ -79,9 +89,16 @@ pub(crate) enum Command {
     Schedule(ScheduleCommand),
     /// Refreshes from data sources and waits for the end
     Refresh(RefreshArgs),
+    /// Refreshes from what is loaded, as of another instant, and waits for the end
+    Simulate(SimulateArgs),
     /// Makes, lists and deletes data sources
     #[command(subcommand)]
     Source(SourceCommand),
+    /// Measures this program on this machine
+    Bench(BenchArgs),
+    /// Shows the server's clock, or confirms it after a jump
+    #[command(subcommand)]
+    Clock(ClockCommand),
 }
 
 #[derive(Debug, Args)]
@@ -224,11 +241,20 @@ Examples:
 pub(crate) struct ExportArgs {
     #[command(flatten)]
     pub instance: InstanceArg,
-    /// The entity, as the snapshot names it
+    /// The entity, as the snapshot names it, or UnifiedActivity
     pub entity: String,
+    /// What kind of file to write
+    #[arg(long, value_enum, default_value_t = ExportFormat::Csv)]
+    pub format: ExportFormat,
     /// The file to write [default: the standard output]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum ExportFormat {
+    Csv,
+    Parquet,
 }
 
 #[derive(Debug, Subcommand)]
@@ -400,8 +426,9 @@ pub(crate) struct RefreshArgs {
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
-A data source is a folder of the server with a snapshot.json and its files. The server's
-configuration says which folders may be read: actors.data_source_folders.
+A data source is a folder of the server, or a prefix of a bucket, with a snapshot.json and its
+files. The server's configuration says what may be read: actors.data_source_folders,
+actors.data_source_buckets, and secrets.NAME for the keys of buckets.
 
 Examples:
   sanntid source put --instance ID file:///srv/contoso --name nightly
@@ -412,8 +439,11 @@ pub(crate) enum SourceCommand {
     Put {
         #[command(flatten)]
         instance: InstanceArg,
-        /// Where it lies, such as file:///srv/contoso
+        /// Where it lies, such as file:///srv/contoso, s3://bucket/prefix or az://container/prefix
         location: String,
+        /// The secret of the server's configuration that a bucket is read with
+        #[arg(long, value_name = "NAME")]
+        credentials: Option<String>,
         /// What people call it
         #[arg(long)]
         name: String,

@@ -117,6 +117,8 @@ pub enum Body<'a> {
     None,
     /// A JSON document.
     Json(&'a [u8]),
+    /// JSON documents, each on a line of its own; answered in the same way.
+    Lines(&'a [u8]),
     /// A file that can be opened again for another try.
     Stream(&'a dyn Stream),
 }
@@ -263,6 +265,26 @@ impl Client {
         }
     }
 
+    /// Sends lines of JSON and reads those of the answer. What the server has no room for at present
+    /// is tried again a few times.
+    ///
+    /// # Errors
+    /// As for [`Client::call`].
+    pub(crate) fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        lines: &[u8],
+    ) -> Result<Vec<Value>, Error> {
+        // Only where nothing of it was done is the whole refused.
+        self.call(method, path, &Body::Lines(lines))
+            .map(|answer| match answer.body {
+                Value::Array(lines) => lines,
+                Value::Null => Vec::new(),
+                other => vec![other],
+            })
+    }
+
     fn once(&self, method: &str, path: &str, body: &Body<'_>) -> Result<Outcome, Error> {
         if self.interrupt.is_raised() && method != "DELETE" {
             return Err(Error::Interrupted);
@@ -288,6 +310,10 @@ impl Client {
         if (200..300).contains(&status) || status == 304 {
             let body = if bytes.is_empty() {
                 Value::Null
+            } else if matches!(body, Body::Lines(_)) {
+                let lines = serde_json::Deserializer::from_slice(&bytes).into_iter();
+                let lines: Result<Vec<Value>, _> = lines.collect();
+                Value::Array(lines.map_err(|_| unreadable(&url, &bytes))?)
             } else {
                 serde_json::from_slice(&bytes).map_err(|_| unreadable(&url, &bytes))?
             };
@@ -326,6 +352,10 @@ impl Client {
             Body::Json(document) => {
                 let request = request.header("content-type", "application/json");
                 self.agent.run(request.body(*document).map_err(bad)?)
+            }
+            Body::Lines(lines) => {
+                let request = request.header("content-type", "application/x-ndjson");
+                self.agent.run(request.body(*lines).map_err(bad)?)
             }
             Body::Stream(stream) => {
                 let mut reader = stream.open().map_err(Error::File)?;

@@ -76,11 +76,6 @@ impl SystemClock {
             .unwrap_or_else(PoisonError::into_inner)
             .observe(reading())
     }
-
-    /// Takes the present wall time to be right: an operator has confirmed it.
-    pub fn confirm(&self) {
-        *self.guard.lock().unwrap_or_else(PoisonError::into_inner) = JumpGuard::new(reading());
-    }
 }
 
 impl Default for SystemClock {
@@ -96,6 +91,10 @@ impl Clock for SystemClock {
 
     fn is_trusted(&self) -> bool {
         !self.jumped()
+    }
+
+    fn confirm(&self) {
+        *self.guard.lock().unwrap_or_else(PoisonError::into_inner) = JumpGuard::new(reading());
     }
 }
 
@@ -126,7 +125,8 @@ pub(crate) fn wall() -> Instant {
     Instant::from_millis(millis)
 }
 
-fn monotonic() -> Duration {
+/// Time since an arbitrary, fixed moment.
+pub(crate) fn monotonic() -> Duration {
     let now = clock_gettime(MONOTONIC);
     let secs = u64::try_from(now.tv_sec).unwrap_or(0);
     let nanos = u32::try_from(now.tv_nsec).unwrap_or(0);

@@ -1,10 +1,14 @@
 //! Owns what each command does: calls the server, prints, and says how it went by the exit code.
 
+mod bench;
+mod bulk;
+mod clock;
 mod export;
 mod instances;
 mod reads;
 mod refresh;
 mod schedule;
+mod simulate;
 mod snapshot;
 mod sources;
 mod writes;
@@ -67,23 +71,27 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Serve(arguments) => return serve(&arguments, &environment),
         Command::Demo(arguments) => return demo::run(&arguments, Output::new(false)),
+        Command::Bench(arguments) => return bench::run(Output::new(cli.server.json), &arguments),
         _ => {}
     }
     let context = Context::new(&cli.server, &environment)?;
     match cli.command {
-        Command::Serve(_) | Command::Demo(_) => Ok(()),
+        Command::Serve(_) | Command::Demo(_) | Command::Bench(_) => Ok(()),
         Command::Instance(command) => instances::run(&context, command),
         Command::Activities(command) => activities(&context, &command),
         Command::Settings(command) => settings(&context, &command),
         Command::Snapshot(SnapshotCommand::Push(arguments)) => snapshot::push(&context, &arguments),
         Command::Patch(arguments) => writes::patch(&context, &arguments),
         Command::Activity(arguments) => writes::activity(&context, &arguments),
+        Command::Bulk(arguments) => bulk::run(&context, &arguments),
         Command::Get(arguments) => reads::get(&context, &arguments),
         Command::Export(arguments) => export::run(&context, &arguments),
         Command::Schedule(command) => schedule::run(&context, &command),
         Command::Jobs(arguments) => reads::jobs(&context, &arguments),
         Command::Refresh(arguments) => refresh::run(&context, &arguments),
+        Command::Simulate(arguments) => simulate::run(&context, &arguments),
         Command::Source(command) => sources::run(&context, &command),
+        Command::Clock(command) => clock::run(&context, &command),
     }
 }
 

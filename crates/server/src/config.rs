@@ -5,16 +5,16 @@ mod layers;
 mod typed;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use crate::wiring::{ActorsConfig, HttpConfig, StoreConfig};
+use crate::wiring::{ActorsConfig, BucketSecret, HttpConfig, StoreConfig};
 
 pub use layers::Flags;
+pub use sanntid_types::Secret;
 
 /// The environment, read once.
 pub type Environment = BTreeMap<String, String>;
@@ -38,6 +38,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// The tenants.
     pub actors: ActorsConfig,
+    /// What buckets are read with, by name.
+    pub secrets: BTreeMap<String, BucketSecret>,
     /// What is logged, and how.
     pub log: LogConfig,
 }
@@ -52,6 +54,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             store: StoreConfig::default(),
             actors: ActorsConfig::default(),
+            secrets: BTreeMap::new(),
             log: LogConfig::default(),
         }
     }
@@ -70,7 +73,7 @@ pub struct LogConfig {
 impl Default for LogConfig {
     fn default() -> Self {
         Self {
-            level: "info,actix_server=warn".to_owned(),
+            level: "info,actix_server=warn,delta_kernel=warn".to_owned(),
             format: LogFormat::Auto,
         }
     }
@@ -86,28 +89,6 @@ pub enum LogFormat {
     Text,
     /// One object a line.
     Json,
-}
-
-/// Holds a text that must never be shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Takes a text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text; for those who must have it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
 }
 
 impl Config {
@@ -145,8 +126,22 @@ impl Config {
         self.http.validate().context("[http]")?;
         self.store.validate().context("[store]")?;
         self.actors.validate().context("[actors]")?;
+        for (name, secret) in &self.secrets {
+            check_secret_name(name)?;
+            let valid = secret.validate().map_err(anyhow::Error::msg);
+            valid.with_context(|| format!("[secrets.{name}]"))?;
+        }
         crate::logging::check(&self.log).context("log.level")
     }
+}
+
+/// The name stands in calls and messages.
+fn check_secret_name(name: &str) -> anyhow::Result<()> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if (1..=64).contains(&name.len()) && name.chars().all(allowed) {
+        return Ok(());
+    }
+    bail!("secrets.{name}: expected a name of 1 to 64 letters, digits, - and _")
 }
 
 /// The variable that holds the administrator's key.

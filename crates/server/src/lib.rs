@@ -7,6 +7,7 @@
 
 mod admin_key;
 mod api;
+mod bulk;
 mod cli;
 mod client;
 mod clock;
@@ -24,10 +25,11 @@ mod wiring;
 
 pub use admin_key::FILE_NAME as ADMIN_KEY_FILE;
 pub use api::{ArrivedPart, Instance, JobView, OpenSnapshot, TaskView};
+pub use bulk::{Totals, send as send_lines};
 pub use client::{Answer, Client, Refusal};
 pub use clock::{JumpGuard, Reading, Stopwatch, SystemClock};
 pub use commands::main;
 pub use config::{Config, Environment, Flags, LogConfig, LogFormat, Secret};
-pub use push::{Part, PartKind, Progress, Silent, push};
+pub use push::{Part, PartKind, PartPacking, Progress, Silent, push};
 pub use serve::{run, run_until, run_with_clock};
 pub use signals::Interrupt;

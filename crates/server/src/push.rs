@@ -21,7 +21,7 @@ pub struct Part {
     pub entity: String,
     pub path: PathBuf,
     pub kind: PartKind,
-    pub gzip: bool,
+    pub packing: PartPacking,
     pub bytes: u64,
 }
 
@@ -30,6 +30,15 @@ pub struct Part {
 pub enum PartKind {
     Csv,
     Ndjson,
+    Parquet,
+}
+
+/// Says how a file is compressed as a whole; Parquet is not, it compresses its pages itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartPacking {
+    None,
+    Gzip,
+    Zstd,
 }
 
 /// Hears how far an upload came.
@@ -150,11 +159,16 @@ impl Stream for Sending<'_> {
         match self.part.kind {
             PartKind::Csv => "text/csv",
             PartKind::Ndjson => "application/x-ndjson",
+            PartKind::Parquet => "application/vnd.apache.parquet",
         }
     }
 
     fn content_encoding(&self) -> Option<&'static str> {
-        self.part.gzip.then_some("gzip")
+        match self.part.packing {
+            PartPacking::None => None,
+            PartPacking::Gzip => Some("gzip"),
+            PartPacking::Zstd => Some("zstd"),
+        }
     }
 }
 

@@ -14,10 +14,11 @@ use sanntid_types::{Clock, Manifest};
 
 use crate::config::{Config, Secret};
 use crate::metrics::Recorder;
-use crate::push::{Part, PartKind};
+use crate::push::{Part, PartKind, PartPacking};
 
 pub(crate) use sanntid_actors::Config as ActorsConfig;
 pub(crate) use sanntid_http::Config as HttpConfig;
+pub(crate) use sanntid_sources::BucketSecret;
 pub(crate) use sanntid_store::Config as StoreConfig;
 
 use sanntid_actors::Node;
@@ -59,9 +60,12 @@ impl Stack {
             ),
             other => anyhow!(other).context(what()),
         })?);
+        let actors = ActorsConfig {
+            secrets: config.secrets.clone(),
+            ..config.actors.clone()
+        };
         let kv: Arc<dyn sanntid_store::Kv> = store.clone();
-        let node =
-            Node::start(config.actors.clone(), kv, data_dir, clock, expiry).with_context(what)?;
+        let node = Node::start(actors, kv, data_dir, clock, expiry).with_context(what)?;
         Ok(Self { store, node })
     }
 
@@ -78,6 +82,7 @@ impl Stack {
             tenants: self.node.clone(),
             keys: AdminKey::new(key.expose()),
             metrics: Arc::new(move || recorder.render()),
+            parquet: sanntid_sources::write_parquet,
             config: HttpConfig {
                 shutdown_timeout: answer_max,
                 ..config.http.clone()
@@ -99,6 +104,11 @@ pub(crate) async fn stop_front(stopper: &sanntid_http::Stopper) {
     within(FRONT_STOP_MAX, "the front door", stopper.stop(true)).await;
 }
 
+/// Whether a panic of this thread says that a file is corrupt, and nothing else.
+pub(crate) fn is_expected_panic() -> bool {
+    sanntid_sources::is_guarded()
+}
+
 /// Reads a snapshot's manifest and finds its files, in `files` where that is given.
 pub(crate) fn snapshot_folder(
     manifest: &Path,
@@ -108,29 +118,38 @@ pub(crate) fn snapshot_folder(
         Some(files) => sanntid_sources::Folder::open_with_files(manifest, files),
         None => sanntid_sources::Folder::open(manifest),
     }?;
-    let parts: anyhow::Result<Vec<Part>> = folder.files().iter().map(part).collect();
-    Ok((folder.manifest, parts?))
+    // Its files alone are not its rows: the log knows which of them are deleted, and some columns.
+    let of_table = |file: &&sanntid_sources::EntityFile| file.table_version().is_some();
+    if let Some(file) = folder.files().iter().find(of_table) {
+        let entity = &file.entity;
+        return Err(anyhow!(
+            "the files of the entity {entity} are a Delta table, which can't be uploaded; let a \
+             data source read it where it lies"
+        ));
+    }
+    let parts = folder.files().iter().map(part).collect();
+    Ok((folder.manifest, parts))
 }
 
-fn part(file: &sanntid_sources::EntityFile) -> anyhow::Result<Part> {
+fn part(file: &sanntid_sources::EntityFile) -> Part {
     use sanntid_sources::{FileKind, Packing};
     let kind = match file.format.kind {
         FileKind::Csv => PartKind::Csv,
         FileKind::Ndjson => PartKind::Ndjson,
-        FileKind::Parquet => anyhow::bail!("{}: Parquet can't be uploaded yet", file.name),
+        FileKind::Parquet => PartKind::Parquet,
     };
-    let gzip = match file.format.packing {
-        Packing::None => false,
-        Packing::Gzip => true,
-        Packing::Zstd => anyhow::bail!("{}: zstd can't be uploaded yet", file.name),
+    let packing = match file.format.packing {
+        Packing::None => PartPacking::None,
+        Packing::Gzip => PartPacking::Gzip,
+        Packing::Zstd => PartPacking::Zstd,
     };
-    Ok(Part {
+    Part {
         entity: file.entity.clone(),
         path: file.path.clone(),
         kind,
-        gzip,
+        packing,
         bytes: file.bytes,
-    })
+    }
 }
 
 /// Waits at most `span`; says whether that was enough.

@@ -30,16 +30,25 @@ pub enum Error {
     /// The bytes are no Parquet file, or one that is not whole.
     #[error("the Parquet file is corrupt: {reason}")]
     ParquetCorrupt { reason: String },
+    /// A Parquet file is such that reading it needs more memory than is given.
+    #[error(
+        "the Parquet file needs too much memory: its pages together, its columns, or the values of \
+         a fixed length are too large; write it with smaller pages or fewer columns"
+    )]
+    ParquetTooLarge,
     /// A column of a Parquet file has a type that no attribute can have.
     #[error("the column {column} can't be read: its type is {kind}")]
     ParquetColumn { column: String, kind: String },
+    /// A Delta table's log, or what it says of the table's files, can't be made use of.
+    #[error("the Delta table can't be read: {reason}")]
+    DeltaUnreadable { reason: String },
     /// Parquet is read from its end, which a stream does not have yet.
     #[error("Parquet can't be read from a stream, only from a file, and not compressed as a whole")]
     ParquetNeedsFile,
     /// The ending of a name stands for no kind of file that can be read.
     #[error(
-        "{kind} can't be read yet; files that can be end in .parquet, or in .csv, .ndjson or .jsonl, \
-             or in one of these three and .gz or .zst"
+        "{kind} can't be read; files that can be end in .parquet, or in .csv, .ndjson or .jsonl, \
+             or in one of these three and .gz or .zst; a Delta table is a folder and ends in /"
     )]
     KindNotRead { kind: String },
     /// The first row of a CSV file is no header.
@@ -66,6 +75,9 @@ pub enum Error {
     /// an opening one, and the value has swallowed rows.
     #[error("row {row} spans lines and has text behind a closing quote: a quote was never closed")]
     QuotingBroken { row: u64 },
+    /// There is no manifest.
+    #[error("there is no such file; it must say what the snapshot is")]
+    ManifestMissing,
     /// The manifest has more bytes than [`crate::MANIFEST_BYTES_MAX`].
     #[error("the manifest has more than {} bytes", crate::MANIFEST_BYTES_MAX)]
     ManifestTooLarge,
@@ -88,6 +100,18 @@ pub enum Error {
     /// The manifest's names lead to more files than [`crate::FILES_MAX`].
     #[error("the manifest leads to more than {} files", crate::FILES_MAX)]
     TooManyFiles,
+    /// A file has more bytes than are read as a whole.
+    #[error("the file has more than {bytes_max} bytes")]
+    FileTooLarge { bytes_max: u64 },
+    /// A file is not any more as it was when it was found.
+    #[error("the file was changed since the snapshot was opened; refresh again once it is whole")]
+    Changed,
+    /// A name leads out of its place.
+    #[error("the name {reason}")]
+    Outside { reason: String },
+    /// A bucket can't be read.
+    #[error("{0}")]
+    Bucket(#[source] crate::BucketError),
     /// An error of a file whose name is known.
     #[error("{file}: {error}")]
     InFile { file: String, error: Box<Error> },
@@ -99,6 +123,7 @@ impl Error {
     pub fn is_io(&self) -> bool {
         match self {
             Self::Io(_) => true,
+            Self::Bucket(error) => error.may_pass(),
             Self::InFile { error, .. } => error.is_io(),
             Self::GzipCutOff
             | Self::GzipCorrupt { .. }
@@ -107,7 +132,9 @@ impl Error {
             | Self::ZstdCorrupt { .. }
             | Self::ZstdNotDeclared
             | Self::ParquetCorrupt { .. }
+            | Self::ParquetTooLarge
             | Self::ParquetColumn { .. }
+            | Self::DeltaUnreadable { .. }
             | Self::ParquetNeedsFile
             | Self::KindNotRead { .. }
             | Self::Header { .. }
@@ -116,12 +143,24 @@ impl Error {
             | Self::RowTooLarge { .. }
             | Self::QuoteNotClosed { .. }
             | Self::QuotingBroken { .. }
+            | Self::ManifestMissing
             | Self::ManifestTooLarge
             | Self::ManifestUnreadable { .. }
             | Self::ManifestInvalid(_)
             | Self::NoFiles { .. }
             | Self::File { .. }
-            | Self::TooManyFiles => false,
+            | Self::TooManyFiles
+            | Self::FileTooLarge { .. }
+            | Self::Changed
+            | Self::Outside { .. } => false,
+        }
+    }
+
+    /// Takes what a reader says; a bucket's error stays one, whatever was between them.
+    pub(crate) fn of_read(error: io::Error) -> Self {
+        match crate::BucketError::within(&error) {
+            Some(error) => Self::Bucket(error.clone()),
+            None => Self::Io(error),
         }
     }
 

@@ -1,14 +1,17 @@
 //! A folder with a `snapshot.json`: its manifest and the files that it means.
 //! Owns how names and patterns become files. Must not let one lead out of the folder.
 
-use std::collections::HashSet;
-use std::fs::{self, File};
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use sanntid_types::{EntitySchema, Manifest, ManifestEntity};
 
-use crate::{Error, FileFormat, FileKind, Rows};
+use crate::delta::Table;
+use crate::entity_file::EntityFile;
+use crate::place::Place;
+use crate::{Error, FileFormat, FileKind, Packing};
 
 /// Largest manifest in bytes.
 pub const MANIFEST_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -23,20 +26,20 @@ pub struct Folder {
     files: Vec<EntityFile>,
 }
 
-/// Names one file of an entity.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EntityFile {
-    /// The entity's name as the manifest spells it.
-    pub entity: String,
-    /// The file's name relative to the folder, for people.
-    pub name: String,
-    /// Where it really is: without symbolic links.
-    pub path: PathBuf,
-    pub format: FileFormat,
-    pub bytes: u64,
-}
-
 impl Folder {
+    /// Takes what was found elsewhere.
+    pub(crate) fn of_parts(
+        manifest: Manifest,
+        schemas: Vec<EntitySchema>,
+        files: Vec<EntityFile>,
+    ) -> Self {
+        Self {
+            manifest,
+            schemas,
+            files,
+        }
+    }
+
     /// Reads a manifest whose `files` stand in its own folder.
     ///
     /// # Errors
@@ -53,8 +56,9 @@ impl Folder {
     ///
     /// A name may be a pattern (`orders/*.csv`, `**` for folders of any depth); hidden files match
     /// only where it says so. What a pattern finds is sorted by name, and a file that an entity
-    /// names twice is taken once. An entity that declares no attributes has those of the first of its
-    /// Parquet files.
+    /// names twice is taken once. A name that ends in `/` is a Delta table, which means the data
+    /// files of its newest version. An entity that declares no attributes has those of its table, or
+    /// of the first of its Parquet files.
     ///
     /// # Errors
     /// The manifest can't be read or is not valid; an entity has no files; a name is absolute, has
@@ -66,7 +70,8 @@ impl Folder {
             .map_or_else(|| "manifest".into(), |name| name.to_string_lossy());
         let mut manifest = read_manifest(manifest_path).map_err(|error| error.in_file(&shown))?;
         let root = fs::canonicalize(files_folder).map_err(Error::Io)?;
-        infer_attributes(&mut manifest, &root)?;
+        let mut tables = Tables::default();
+        infer_attributes(&mut manifest, &root, &mut tables)?;
         let schemas = manifest
             .schemas()
             .map_err(|error| Error::ManifestInvalid(error).in_file(&shown))?;
@@ -75,6 +80,7 @@ impl Folder {
             Finder {
                 root: &root,
                 entity,
+                tables: &mut tables,
                 files: &mut files,
                 seen: HashSet::new(),
             }
@@ -98,22 +104,16 @@ impl Folder {
     }
 }
 
-impl EntityFile {
-    /// Opens the file; errors carry its name.
-    ///
-    /// # Errors
-    /// As [`crate::open`].
-    pub fn rows(&self, schema: &EntitySchema) -> Result<Rows, Error> {
-        File::open(&self.path)
-            .map_err(Error::Io)
-            .and_then(|file| crate::open_file(file, self.format, schema))
-            .map(|rows| rows.named(&self.name))
-            .map_err(|error| error.in_file(&self.name))
-    }
-}
+/// The tables of a folder by name, each in the version in which it was opened first.
+type Tables = BTreeMap<String, Table>;
 
-/// Takes the attributes of an entity that declares none from the first of its Parquet files.
-fn infer_attributes(manifest: &mut Manifest, root: &Path) -> Result<(), Error> {
+/// Takes the attributes of an entity that declares none from its table, or from the first of its
+/// Parquet files.
+fn infer_attributes(
+    manifest: &mut Manifest,
+    root: &Path,
+    tables: &mut Tables,
+) -> Result<(), Error> {
     // Without files it has other problems, which the manifest's own check finds.
     let undeclared =
         |entity: &&mut ManifestEntity| entity.attributes.is_empty() && !entity.files.is_empty();
@@ -122,13 +122,17 @@ fn infer_attributes(manifest: &mut Manifest, root: &Path) -> Result<(), Error> {
         Finder {
             root,
             entity,
+            tables,
             files: &mut files,
             seen: HashSet::new(),
         }
         .find_all()?;
+        let table = entity.files.iter().find_map(|name| tables.get(name));
         let is_parquet = |file: &&EntityFile| file.format.kind == FileKind::Parquet;
-        if let Some(file) = files.iter().find(is_parquet) {
-            entity.attributes = File::open(&file.path)
+        if let Some(table) = table {
+            entity.attributes = table.attributes()?;
+        } else if let Some(file) = files.iter().find(is_parquet) {
+            entity.attributes = crate::open_regular(&file.path)
                 .map_err(Error::Io)
                 .and_then(|opened| crate::infer_schema(&opened))
                 .map_err(|error| error.in_file(&file.name))?;
@@ -140,16 +144,29 @@ fn infer_attributes(manifest: &mut Manifest, root: &Path) -> Result<(), Error> {
 fn read_manifest(path: &Path) -> Result<Manifest, Error> {
     let mut text = Vec::new();
     let limit = u64::try_from(MANIFEST_BYTES_MAX).unwrap_or(u64::MAX);
-    File::open(path)
+    crate::open_regular(path)
         .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut text))
         .map_err(Error::Io)?;
     if text.len() > MANIFEST_BYTES_MAX {
         return Err(Error::ManifestTooLarge);
     }
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
+    parse_manifest(&text)
+}
+
+pub(crate) fn parse_manifest(text: &[u8]) -> Result<Manifest, Error> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     serde_json::from_slice(text).map_err(|error| Error::ManifestUnreadable {
         reason: error.to_string(),
     })
+}
+
+/// How a pattern matches, wherever the files are.
+pub(crate) fn match_options() -> glob::MatchOptions {
+    glob::MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+    }
 }
 
 /// Finds the files of one entity.
@@ -157,6 +174,7 @@ struct Finder<'a> {
     /// Canonical.
     root: &'a Path,
     entity: &'a ManifestEntity,
+    tables: &'a mut Tables,
     files: &'a mut Vec<EntityFile>,
     /// The entity's own.
     seen: HashSet<PathBuf>,
@@ -174,7 +192,9 @@ impl Finder<'_> {
             self.check_inside(name)?;
             // A file whose own name has `[` or `*` in it needs no escaping.
             let literal = self.root.join(name);
-            if name.ends_with('/') || literal.exists() {
+            if name.ends_with('/') {
+                self.add_table(name)?;
+            } else if literal.exists() {
                 self.add(name, &literal)?;
             } else {
                 self.find_matching(name)?;
@@ -201,11 +221,7 @@ impl Finder<'_> {
                 "can't be looked for: the folder's name is not UTF-8",
             ));
         };
-        let options = glob::MatchOptions {
-            case_sensitive: true,
-            require_literal_separator: true,
-            require_literal_leading_dot: true,
-        };
+        let options = match_options();
         let whole = format!("{}/{pattern}", glob::Pattern::escape(root));
         let found = glob::glob_with(&whole, options)
             .map_err(|error| self.refuse(pattern, format!("is no pattern: {}", error.msg)))?;
@@ -251,7 +267,42 @@ impl Finder<'_> {
             path,
             format,
             bytes: about.len(),
+            of_table: None,
+            of_place: None,
         });
+        Ok(())
+    }
+
+    fn add_table(&mut self, name: &str) -> Result<(), Error> {
+        if !self.tables.contains_key(name) {
+            let table = Place::folder(self.root).and_then(|place| Table::open(place, name));
+            let table = table.map_err(|error| error.in_file(name))?;
+            self.tables.insert(name.to_owned(), table);
+        }
+        let Some(table) = self.tables.get(name) else {
+            return Ok(());
+        };
+        for file in &table.files {
+            let path = self.root.join(&file.name);
+            if !self.seen.insert(path.clone()) {
+                continue;
+            }
+            if self.files.len() >= FILES_MAX {
+                return Err(Error::TooManyFiles);
+            }
+            self.files.push(EntityFile {
+                entity: self.entity.name.clone(),
+                name: file.name.clone(),
+                path,
+                format: FileFormat {
+                    kind: FileKind::Parquet,
+                    packing: Packing::None,
+                },
+                bytes: file.bytes,
+                of_table: Some(file.clone()),
+                of_place: None,
+            });
+        }
         Ok(())
     }
 

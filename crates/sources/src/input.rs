@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::read::MultiGzDecoder;
 
-use crate::{Error, Packing};
+use crate::{BucketError, Error, Packing};
 
 const BUFFER_BYTES: usize = 64 * 1024;
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
@@ -43,7 +43,7 @@ impl Input {
             Packing::Zstd => {
                 let mut reader = BufReader::with_capacity(BUFFER_BYTES, reader);
                 // No frame at all is no empty content, though the library takes it for that.
-                if reader.fill_buf().map_err(Error::Io)?.is_empty() {
+                if reader.fill_buf().map_err(Error::of_read)?.is_empty() {
                     return Err(Error::ZstdCutOff);
                 }
                 let mut decoder = zstd::Decoder::with_buffer(reader).map_err(Error::Io)?;
@@ -117,6 +117,9 @@ impl Input {
 /// The decoders tell bad data by kinds of errors, or by errors without an error number of the
 /// system, which a file or a pipe does not have.
 fn read_error(error: io::Error, packing: Packing) -> Error {
+    if BucketError::within(&error).is_some() {
+        return Error::of_read(error);
+    }
     let reason = || error.to_string();
     match (packing, error.kind()) {
         (Packing::Gzip, io::ErrorKind::UnexpectedEof) => Error::GzipCutOff,

@@ -2,41 +2,65 @@
 //! columns are read, and what attributes it would have.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{Field, Schema};
-use parquet::arrow::ProjectionMask;
+use bytes::Bytes;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
-    ParquetRecordBatchReaderBuilder,
 };
-use parquet::basic::LogicalType;
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
+use parquet::basic::{LogicalType, Type};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{
+    ColumnChunkMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
+};
+use parquet::file::reader::FileReader;
 use sanntid_types::{EntitySchema, Literal, ManifestAttribute, RowBuilder};
 
 use crate::Error;
 use crate::columns::{self, Columns};
+use crate::content::Content;
 use crate::csv_record::COLUMNS_MAX;
+use crate::parquet_footer::{self, FOOTER_BYTES_MAX, Refusal};
+use crate::parquet_groups::Groups;
+pub(crate) use crate::parquet_guard::guarded;
+use crate::parquet_held::Held;
 use crate::parquet_value;
 use crate::rows::{Item, ROW_BYTES_MAX, Rejection};
 
-/// Largest footer of a Parquet file in bytes.
-pub const FOOTER_BYTES_MAX: u64 = 32 * 1024 * 1024;
-/// How many rows are unpacked at a time.
+/// How many rows are unpacked at a time: fewer where there are many columns.
 const BATCH_ROWS: usize = 1_024;
+const BATCH_ROWS_LEAST: usize = 32;
+const BATCH_VALUES: usize = 512 * 1024;
+/// How many bytes they have together, about.
+const BATCH_BYTES: u64 = 32 * 1024 * 1024;
+/// How many bytes all values of a fixed length may have in a row; these are copied.
+const FIXED_BYTES_MAX: usize = 64 * 1024;
 const MAGIC: [u8; 4] = *b"PAR1";
 /// The footer's length and the magic bytes at the end.
 const TAIL_BYTES: u64 = 8;
 
+/// Says where the values of an attribute are.
+pub(crate) enum Cell {
+    /// In a column of the file, by its place among all.
+    Column(usize),
+    /// The same for all rows, and not in the file.
+    Constant(Result<Literal, String>),
+}
+
+/// Tells of a row, counted from 0, whether it is deleted.
+pub(crate) type Deleted = Box<dyn Fn(u64) -> bool + Send>;
+
 /// Reads the rows of all row groups.
 pub(crate) struct ParquetRows {
     reader: ParquetRecordBatchReader,
+    held: Arc<Held>,
     columns: Columns,
-    /// For each attribute the column of a batch that holds it.
-    places: Vec<usize>,
+    /// For each attribute where its value is; columns by their place in a batch.
+    cells: Vec<Cell>,
+    deleted: Option<Deleted>,
     batch: Option<RecordBatch>,
     /// The row of the batch that is next.
     next: usize,
@@ -46,32 +70,61 @@ pub(crate) struct ParquetRows {
 
 impl ParquetRows {
     /// Reads the footer and finds a column for each attribute.
-    pub(crate) fn open(file: File, schema: &EntitySchema) -> Result<Self, Error> {
+    pub(crate) fn open(file: Content, schema: &EntitySchema) -> Result<Self, Error> {
         let metadata = metadata(&file)?;
         let mut columns = Columns::of(schema);
         let fields = metadata.schema().fields();
         let roots = columns.place(fields.iter().map(|field| field.name().as_str()))?;
-        for field in roots.iter().filter_map(|root| fields.get(*root)) {
-            edm_type(field, false)?;
-        }
+        let cells = roots.into_iter().map(Cell::Column).collect();
+        Self::begin(file, metadata, columns, cells, None)
+    }
+
+    /// Begins to read a file of which it is known where each attribute's values are.
+    pub(crate) fn begin(
+        file: Content,
+        metadata: ArrowReaderMetadata,
+        columns: Columns,
+        mut cells: Vec<Cell>,
+        deleted: Option<Deleted>,
+    ) -> Result<Self, Error> {
         // A batch has its columns in the order of the file.
-        let mut in_order = roots.clone();
+        let mut in_order = Vec::new();
+        for cell in &cells {
+            if let Cell::Column(root) = cell
+                && let Some(field) = metadata.schema().fields().get(*root)
+            {
+                edm_type(field, false)?;
+                in_order.push(*root);
+            }
+        }
         in_order.sort_unstable();
-        let places = roots
-            .iter()
-            .filter_map(|root| in_order.binary_search(root).ok())
-            .collect();
+        in_order.dedup();
+        for cell in &mut cells {
+            if let Cell::Column(root) = cell
+                && let Ok(place) = in_order.binary_search(root)
+            {
+                *root = place;
+            }
+        }
+        let count = in_order.len().max(1);
+        let rows = (BATCH_VALUES / count).clamp(BATCH_ROWS_LEAST, BATCH_ROWS);
         let mask = ProjectionMask::roots(metadata.parquet_schema(), in_order);
+        check_fixed(&metadata, &mask)?;
+        let groups = Groups::new(file, Arc::clone(metadata.metadata()), count);
+        let held = groups.held();
+        let rows = rows.min(rows_of(BATCH_BYTES, &metadata, &mask));
         let reader = guarded(|| {
-            ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
-                .with_projection(mask)
-                .with_batch_size(BATCH_ROWS)
-                .build()
+            let fields = Some(metadata.schema().fields());
+            let levels = parquet_to_arrow_field_levels(metadata.parquet_schema(), mask, fields)?;
+            let groups: Arc<dyn FileReader> = Arc::new(groups);
+            ParquetRecordBatchReader::try_new_with_row_groups(&levels, &groups, rows, None)
         })?;
         Ok(Self {
             reader,
+            held,
             columns,
-            places,
+            cells,
+            deleted,
             batch: None,
             next: 0,
             number: 0,
@@ -80,6 +133,31 @@ impl ParquetRows {
 
     /// Reads the next row; `None` at the end.
     pub(crate) fn next_item(&mut self) -> Result<Option<Item>, Error> {
+        loop {
+            if !self.fill()? {
+                return Ok(None);
+            }
+            let at = self.next;
+            let is_deleted = self.deleted.as_ref().is_some_and(|is| is(self.number));
+            self.next += 1;
+            self.number += 1;
+            if is_deleted {
+                continue;
+            }
+            let number = self.number;
+            return Ok(Some(match self.row(at) {
+                Ok(row) => Item::Row { number, row },
+                Err((ordinal, reason)) => Item::Rejected(Rejection {
+                    row: number,
+                    column: ordinal.and_then(|ordinal| self.columns.name(ordinal)),
+                    reason,
+                }),
+            }));
+        }
+    }
+
+    /// Goes on to the next batch where the present one has no more rows; whether there is a row.
+    fn fill(&mut self) -> Result<bool, Error> {
         while self
             .batch
             .as_ref()
@@ -88,24 +166,15 @@ impl ParquetRows {
             self.batch = None;
             self.next = 0;
             let reader = &mut self.reader;
-            let read = guarded(|| reader.next().transpose().map_err(ParquetError::from))?;
+            self.held.begin_batch();
+            let read = guarded(|| reader.next().transpose().map_err(ParquetError::from))
+                .map_err(|error| self.held.take_failure().unwrap_or(error))?;
             let Some(batch) = read else {
-                return Ok(None);
+                return Ok(false);
             };
             self.batch = Some(batch);
         }
-        let at = self.next;
-        self.next += 1;
-        self.number += 1;
-        let number = self.number;
-        Ok(Some(match self.row(at) {
-            Ok(row) => Item::Row { number, row },
-            Err((ordinal, reason)) => Item::Rejected(Rejection {
-                row: number,
-                column: ordinal.and_then(|ordinal| self.columns.name(ordinal)),
-                reason,
-            }),
-        }))
+        Ok(true)
     }
 
     fn row(&self, at: usize) -> Result<sanntid_types::Row, (Option<usize>, String)> {
@@ -113,16 +182,15 @@ impl ParquetRows {
         let mut bytes = 0;
         let missing = Literal::null();
         for (ordinal, attribute) in self.columns.attributes().iter().enumerate() {
-            let place = self.places.get(ordinal);
-            let array = self
-                .batch
-                .as_ref()
-                .and_then(|batch| place.and_then(|place| batch.columns().get(*place)));
-            let value = array
-                .map_or_else(
-                    || Ok(missing.clone()),
-                    |array| parquet_value::read(attribute, array, at),
-                )
+            let value = match self.cells.get(ordinal) {
+                Some(Cell::Column(place)) => match self.array(*place) {
+                    Some(array) => parquet_value::read(attribute, array, at),
+                    None => Ok(missing.clone()),
+                },
+                Some(Cell::Constant(value)) => value.clone(),
+                None => Ok(missing.clone()),
+            };
+            let value = value
                 .and_then(|value| self.columns.check_key(ordinal, &value).map(|()| value))
                 .map_err(|reason| (Some(ordinal), reason))?;
             bytes += value.as_json().len();
@@ -134,6 +202,10 @@ impl ParquetRows {
         }
         Ok(row.finish())
     }
+
+    fn array(&self, place: usize) -> Option<&ArrayRef> {
+        self.batch.as_ref()?.columns().get(place)
+    }
 }
 
 /// Tells the attributes that a Parquet file has, in its order and under its columns' names.
@@ -141,6 +213,12 @@ impl ParquetRows {
 /// # Errors
 /// The file is no Parquet file, is corrupt, or has a column that can't be read (a nested one).
 pub fn infer_schema(file: &File) -> Result<Vec<ManifestAttribute>, Error> {
+    let file = file.try_clone().and_then(Content::of_file);
+    infer_attributes(&file.map_err(Error::Io)?)
+}
+
+/// As [`infer_schema`], wherever the bytes are.
+pub(crate) fn infer_attributes(file: &Content) -> Result<Vec<ManifestAttribute>, Error> {
     let metadata = metadata(file)?;
     let roots = metadata.parquet_schema().root_schema().get_fields();
     let mut attributes = Vec::new();
@@ -173,9 +251,17 @@ fn edm_type(field: &Field, is_uuid: bool) -> Result<sanntid_types::EdmType, Erro
 }
 
 /// Reads the footer; all columns have plain types.
-fn metadata(file: &File) -> Result<ArrowReaderMetadata, Error> {
-    check_ends(file)?;
-    let found = guarded(|| ArrowReaderMetadata::load(file, ArrowReaderOptions::new()))?;
+pub(crate) fn metadata(file: &Content) -> Result<ArrowReaderMetadata, Error> {
+    let footer = check_ends(file)?;
+    let without = ParquetStatisticsPolicy::SkipAll;
+    let options = ParquetMetaDataOptions::new()
+        .with_column_stats_policy(without.clone())
+        .with_encoding_stats_policy(without.clone())
+        .with_size_stats_policy(without);
+    let found = guarded(|| {
+        let read = ParquetMetaDataReader::decode_metadata_with_options(&footer, Some(&options))?;
+        ArrowReaderMetadata::try_new(Arc::new(read), ArrowReaderOptions::new())
+    })?;
     let count = found.schema().fields().len();
     if count > COLUMNS_MAX {
         let reason = format!("{count} columns are more than {COLUMNS_MAX}");
@@ -197,23 +283,58 @@ fn metadata(file: &File) -> Result<ArrowReaderMetadata, Error> {
     guarded(|| ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), options))
 }
 
-/// Checks what stands at both ends, before anything is allocated because the file says so.
-fn check_ends(file: &File) -> Result<(), Error> {
+/// How many rows have so many bytes, in the row group that has the largest; at least one.
+fn rows_of(bytes: u64, metadata: &ArrowReaderMetadata, mask: &ProjectionMask) -> usize {
+    let mut rows = BATCH_ROWS;
+    for group in metadata.metadata().row_groups() {
+        let columns = group.columns().iter().enumerate();
+        let read = columns.filter(|(leaf, _)| mask.leaf_included(*leaf));
+        let size = |column: &ColumnChunkMetaData| u64::try_from(column.uncompressed_size());
+        let size = read.fold(0_u64, |sum, (_, column)| {
+            sum.saturating_add(size(column).unwrap_or(0))
+        });
+        let of_row = size / u64::try_from(group.num_rows()).unwrap_or(0).max(1);
+        let of_group = usize::try_from(bytes / of_row.max(1)).unwrap_or(BATCH_ROWS);
+        rows = rows.min(of_group.max(1));
+    }
+    rows
+}
+
+/// Checks what a file says that has values of a fixed length.
+fn check_fixed(metadata: &ArrowReaderMetadata, mask: &ProjectionMask) -> Result<(), Error> {
+    let columns = metadata.parquet_schema().columns().iter().enumerate();
+    let fixed = columns.filter(|(leaf, column)| {
+        mask.leaf_included(*leaf) && column.physical_type() == Type::FIXED_LEN_BYTE_ARRAY
+    });
+    let mut bytes = 0_usize;
+    for (_, column) in fixed {
+        // A value without bytes takes no room in a page, so that there could be any number.
+        let length = usize::try_from(column.type_length()).unwrap_or(0);
+        if length == 0 {
+            let reason = "values of a fixed length have none".to_owned();
+            return Err(Error::ParquetCorrupt { reason });
+        }
+        bytes = bytes.saturating_add(length);
+    }
+    if bytes > FIXED_BYTES_MAX {
+        return Err(Error::ParquetTooLarge);
+    }
+    Ok(())
+}
+
+/// Checks what stands at both ends, before anything is allocated because the file says so; gives
+/// the footer.
+pub(crate) fn check_ends(file: &Content) -> Result<Bytes, Error> {
     let corrupt = |reason: String| Err(Error::ParquetCorrupt { reason });
-    let mut file = file;
-    let length = file.seek(SeekFrom::End(0)).map_err(Error::Io)?;
-    let mut head = [0; 4];
-    let mut tail = [0; 8];
+    let length = file.bytes();
     if length < TAIL_BYTES + 4 {
         return corrupt(format!("{length} bytes are too few"));
     }
-    file.seek(SeekFrom::Start(0))
-        .and_then(|_| file.read_exact(&mut head))
-        .and_then(|()| file.seek(SeekFrom::Start(length - TAIL_BYTES)))
-        .and_then(|_| file.read_exact(&mut tail))
-        .map_err(Error::Io)?;
-    let [a, b, c, d, magic @ ..] = tail;
-    if head != MAGIC {
+    let read = |start| file.read_range(start, 8).map_err(Error::of_read);
+    let head = read(0)?;
+    let tail = <[u8; 8]>::try_from(&*read(length - TAIL_BYTES)?);
+    let [a, b, c, d, magic @ ..] = tail.unwrap_or_default();
+    if !head.starts_with(&MAGIC) {
         return corrupt("it does not begin with PAR1".to_owned());
     }
     if magic != MAGIC {
@@ -230,46 +351,12 @@ fn check_ends(file: &File) -> Result<(), Error> {
             "its footer has {footer} bytes, which is more than {FOOTER_BYTES_MAX}"
         ));
     }
-    Ok(())
-}
-
-/// Calls the library so that neither an error nor a panic of it gets further than this.
-///
-/// It asserts what a file says (that no column has a negative length, for one), so that bytes which
-/// no writer wrote make it panic. What it was working on is dropped, and nothing is read after that.
-fn guarded<T>(call: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, Error> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(refusal(error)),
-        Err(_) => Err(Error::ParquetCorrupt {
-            reason: "its content contradicts itself".to_owned(),
-        }),
-    }
-}
-
-/// A failed read is the machine's fault; that the file ends too early, or anything else, its own.
-fn refusal(error: ParquetError) -> Error {
-    match error {
-        ParquetError::External(cause) => match cause.downcast::<io::Error>() {
-            Ok(error) if is_of_machine(&error) => Error::Io(*error),
-            Ok(error) => corrupt(&*error),
-            Err(cause) => corrupt(&*cause),
-        },
-        error => corrupt(&error),
-    }
-}
-
-fn is_of_machine(error: &io::Error) -> bool {
-    error.raw_os_error().is_some_and(|_| {
-        !matches!(
-            error.kind(),
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
-        )
-    })
-}
-
-fn corrupt(error: &(dyn std::error::Error + 'static)) -> Error {
-    Error::ParquetCorrupt {
-        reason: error.to_string(),
+    let bytes = usize::try_from(footer).unwrap_or(usize::MAX);
+    let footer = file.read_range(length - TAIL_BYTES - footer, bytes);
+    let footer = footer.map_err(Error::of_read)?;
+    match parquet_footer::check(&footer) {
+        Ok(()) => Ok(footer),
+        Err(Refusal::Corrupt(reason)) => corrupt(reason.to_owned()),
+        Err(Refusal::TooLarge) => Err(Error::ParquetTooLarge),
     }
 }

@@ -16,6 +16,7 @@ use chrono::{DateTime, NaiveTime, TimeDelta};
 use sanntid_types::{Attribute, EdmType, Literal, LiteralError};
 
 use crate::columns;
+use crate::rows::ROW_BYTES_MAX;
 
 const SECOND_NANOS: i64 = NANOSECONDS;
 const DAY_SECONDS: i64 = 24 * 60 * 60;
@@ -23,11 +24,14 @@ const DAY_SECONDS: i64 = 24 * 60 * 60;
 const GUID_BYTES: i32 = 16;
 
 /// The type in which a column is read: dictionaries and the sizes of offsets make no difference.
+///
+/// Texts are views into the pages: copied, a large value that stands in many rows would have to be
+/// held as often.
 pub(crate) fn plain_type(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Dictionary(_, values) => plain_type(values),
-        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
-        DataType::LargeBinary | DataType::BinaryView => DataType::Binary,
+        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+        DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
         other => other.clone(),
     }
 }
@@ -35,7 +39,11 @@ pub(crate) fn plain_type(data_type: &DataType) -> DataType {
 /// The type of the attribute that a column of this (plain) type holds; `None` where it can't be read.
 pub(crate) fn edm_type(data_type: &DataType, is_uuid: bool) -> Option<EdmType> {
     Some(match data_type {
-        DataType::Null | DataType::Utf8 | DataType::Binary => EdmType::String,
+        DataType::Null
+        | DataType::Utf8
+        | DataType::Utf8View
+        | DataType::Binary
+        | DataType::BinaryView => EdmType::String,
         DataType::FixedSizeBinary(GUID_BYTES) if is_uuid => EdmType::Guid,
         DataType::FixedSizeBinary(_) => EdmType::String,
         DataType::Boolean => EdmType::Boolean,
@@ -66,7 +74,17 @@ pub(crate) fn read(attribute: &Attribute, array: &dyn Array, at: usize) -> Resul
     match array.data_type() {
         DataType::Null => Ok(Literal::null()),
         DataType::Utf8 => columns::read_text(attribute, array.as_string::<i32>().value(at)),
+        DataType::Utf8View => {
+            let text = array.as_string_view().value(at);
+            check_length(text.as_bytes())?;
+            columns::read_text(attribute, text)
+        }
         DataType::Binary => read_bytes(attribute, array.as_binary::<i32>().value(at)),
+        DataType::BinaryView => {
+            let bytes = array.as_binary_view().value(at);
+            check_length(bytes)?;
+            read_bytes(attribute, bytes)
+        }
         DataType::FixedSizeBinary(_) => {
             let bytes = array.as_fixed_size_binary().value(at);
             match <[u8; 16]>::try_from(bytes) {
@@ -132,6 +150,16 @@ fn typed(attribute: &Attribute, text: &str) -> Result<Literal, String> {
         LiteralError::Year => format!("{error}, got {}", columns::shorten(text)),
         LiteralError::Type { .. } | LiteralError::Nul => error.to_string(),
     })
+}
+
+/// Refuses a value that no row has room for, before it is copied.
+fn check_length(value: &[u8]) -> Result<(), String> {
+    if value.len() > ROW_BYTES_MAX {
+        return Err(format!(
+            "expected at most {ROW_BYTES_MAX} bytes, got a longer value"
+        ));
+    }
+    Ok(())
 }
 
 fn read_bytes(attribute: &Attribute, bytes: &[u8]) -> Result<Literal, String> {

@@ -6,6 +6,7 @@ use std::io::Read;
 
 use sanntid_types::{EntitySchema, Row};
 
+use crate::content::Content;
 use crate::csv_rows::CsvRows;
 use crate::input::Input;
 use crate::ndjson_rows::NdjsonRows;
@@ -43,8 +44,8 @@ pub enum Item {
 /// Reads a file's rows one by one. After an error there are no more.
 ///
 /// Holds two buffers of 64 KiB and one row, whatever the size of the file; of zstd data also a
-/// window of 2 to the power of [`crate::ZSTD_WINDOW_LOG_MAX`] bytes, of Parquet the footer, and
-/// of each column a page and 1,024 values.
+/// window of 2 to the power of [`crate::ZSTD_WINDOW_LOG_MAX`] bytes, of Parquet the footer,
+/// and of each column a page, a dictionary and 1,024 values: at most [`crate::HELD_BYTES_MAX`].
 pub struct Rows {
     kind: Kind,
     file: Option<String>,
@@ -87,13 +88,26 @@ pub fn open(
 /// As [`open`]; the footer of a Parquet file can't be read, or a column of it that is declared has
 /// a type that no attribute can have.
 pub fn open_file(file: File, format: FileFormat, schema: &EntitySchema) -> Result<Rows, Error> {
+    let content = Content::of_file(file).map_err(Error::Io)?;
+    open_content(content, format, schema)
+}
+
+/// Opens the bytes of a file, of any kind and wherever they are.
+///
+/// # Errors
+/// As [`open_file`].
+pub fn open_content(
+    content: Content,
+    format: FileFormat,
+    schema: &EntitySchema,
+) -> Result<Rows, Error> {
     match (format.kind, format.packing) {
         (FileKind::Parquet, Packing::None) => {
-            let rows = ParquetRows::open(file, schema)?;
+            let rows = ParquetRows::open(content, schema)?;
             Ok(Rows::of(Kind::Parquet(Box::new(rows))))
         }
         (FileKind::Parquet | FileKind::Csv | FileKind::Ndjson, _) => {
-            open(Box::new(file), format, schema)
+            open(content.stream(0), format, schema)
         }
     }
 }
@@ -105,6 +119,10 @@ impl Rows {
             file: None,
             ended: false,
         }
+    }
+
+    pub(crate) fn of_parquet(rows: ParquetRows) -> Self {
+        Self::of(Kind::Parquet(Box::new(rows)))
     }
 
     /// Names the file, so that errors say where they happened.

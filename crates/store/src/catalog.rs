@@ -21,6 +21,7 @@ use crate::{
 pub use jobs::{
     active_jobs, active_jobs_of, forget_active_job, job, jobs, put_job, put_rejection, rejections,
 };
+pub(crate) use jobs::{job_key, remove_job};
 pub use schedules::{put_schedule, remove_schedule, schedule, schedules};
 pub use sources::{
     data_source, data_sources, put_data_source, put_source_state, remove_data_source, source_state,

@@ -15,6 +15,8 @@ const COMPACT: u8 = 2;
 const EXPIRING: u8 = 3;
 /// A row's bytes as they are.
 const ROW: u8 = 4;
+/// As `COMPACT`, where a record of another form may stand under the same key.
+const ABSORBED: u8 = 5;
 
 /// Encodes a record as JSON.
 pub(crate) fn json<T: Serialize>(value: &T) -> Vec<u8> {
@@ -42,6 +44,24 @@ pub(crate) fn compact<T: Serialize>(value: &T) -> Vec<u8> {
 pub(crate) fn read_compact<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     match bytes.split_first() {
         Some((&COMPACT, content)) => postcard(content),
+        _ => Err(unknown_format(bytes)),
+    }
+}
+
+/// Encodes what concerns an absorbed activity.
+pub(crate) fn absorbed<T: Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_extend(value, vec![ABSORBED]).expect("own records have a compact form")
+}
+
+/// Whether a value is one that `absorbed` encoded.
+pub(crate) fn is_absorbed(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&ABSORBED)
+}
+
+/// Decodes what `absorbed` encoded.
+pub(crate) fn read_absorbed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    match bytes.split_first() {
+        Some((&ABSORBED, content)) => postcard(content),
         _ => Err(unknown_format(bytes)),
     }
 }

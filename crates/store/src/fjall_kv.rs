@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use fjall::{AbstractTree, PersistMode};
+use fjall::{AbstractTree, Keyspace, PersistMode};
 use parking_lot::{Condvar, Mutex};
 
 use crate::{
@@ -32,6 +32,12 @@ const MEASURE_EVERY_BYTES: u64 = 4 << 20;
 /// waiting before that keeps a write from hanging in there.
 const SEALED_MEMTABLES_MAX: usize = 2;
 const RUNS_MAX: usize = 26;
+/// A load can wait, and must leave the engine the time to keep up: it slows writers down at 20 runs.
+const ROOM_OF_LOADS: Room = Room {
+    sealed_memtables_max: 1,
+    runs_max: 14,
+    patience: Duration::from_secs(60),
+};
 const STALL_CHECK: Duration = Duration::from_millis(2);
 
 /// A store in a directory.
@@ -146,20 +152,33 @@ impl FjallKv {
         Ok(lease)
     }
 
-    fn write(&self, batch: WriteBatch, mode: PersistMode, mark_bytes: u64) -> Result<Epoch> {
+    fn write(
+        &self,
+        batch: WriteBatch,
+        mode: PersistMode,
+        mark_bytes: u64,
+        room: &Room,
+    ) -> Result<Epoch> {
         batch.check(self.config.batch_bytes_max)?;
-        let lease = self.enter_healthy()?;
+        let lease = self.enter_with_room(&batch, room)?;
         let epoch = Epoch(self.epoch.load(Ordering::SeqCst));
         if batch.is_empty() {
             return Ok(epoch);
         }
         self.check_space(batch.bytes(), mark_bytes)?;
-        self.wait_for_room(lease.get())?;
         lease
             .get()
             .write(batch, mode)
             .map_err(|error| self.poison(&error))?;
         Ok(epoch)
+    }
+
+    fn room_of_commits(&self) -> Room {
+        Room {
+            sealed_memtables_max: SEALED_MEMTABLES_MAX,
+            runs_max: RUNS_MAX,
+            patience: self.config.stall_wait_max,
+        }
     }
 
     fn poison(&self, error: &fjall::Error) -> Error {
@@ -193,23 +212,44 @@ impl FjallKv {
         Ok(free_bytes)
     }
 
-    fn wait_for_room(&self, open: &Open) -> Result<()> {
-        let lags = || {
-            open.spaces().any(|keyspace| {
-                keyspace.tree.sealed_memtable_count() > SEALED_MEMTABLES_MAX
-                    || keyspace.tree.l0_run_count() > RUNS_MAX
-            })
-        };
+    /// Waits until flushes and compactions of the spaces that a batch writes to keep up: a load of
+    /// one space must not hold up the writers of another. No lease is held while it waits, for the
+    /// engine may have to be re-opened to go on.
+    fn enter_with_room(&self, batch: &WriteBatch, room: &Room) -> Result<Lease<Open>> {
+        let written = |space: &Space| batch.ops().iter().any(|op| op.space == *space);
+        let spaces: Vec<Space> = Space::ALL.into_iter().filter(written).collect();
         let mut waited = Duration::ZERO;
-        while lags() {
-            if waited >= self.config.stall_wait_max {
+        loop {
+            let lease = self.enter_healthy()?;
+            if spaces
+                .iter()
+                .all(|space| room.is_in(lease.get().space(*space)))
+            {
+                return Ok(lease);
+            }
+            drop(lease);
+            if waited >= room.patience {
                 return Err(Error::Busy);
             }
             let mut guard = self.stall.0.lock();
             self.stall.1.wait_for(&mut guard, STALL_CHECK);
             waited += STALL_CHECK;
         }
-        Ok(())
+    }
+}
+
+/// How far flushes and compactions of a space may lag behind.
+struct Room {
+    sealed_memtables_max: usize,
+    runs_max: usize,
+    /// How long is waited for it.
+    patience: Duration,
+}
+
+impl Room {
+    fn is_in(&self, keyspace: &Keyspace) -> bool {
+        keyspace.tree.sealed_memtable_count() <= self.sealed_memtables_max
+            && keyspace.tree.l0_run_count() <= self.runs_max
     }
 }
 
@@ -219,12 +259,18 @@ impl Kv for FjallKv {
             batch,
             PersistMode::SyncData,
             self.config.free_space_min_bytes,
+            &self.room_of_commits(),
         )
         .map(drop)
     }
 
     fn load(&self, batch: WriteBatch) -> Result<Epoch> {
-        self.write(batch, PersistMode::Buffer, self.config.free_space_min_bytes)
+        self.write(
+            batch,
+            PersistMode::Buffer,
+            self.config.free_space_min_bytes,
+            &ROOM_OF_LOADS,
+        )
     }
 
     fn sync(&self, since: Epoch) -> Result<()> {
@@ -257,6 +303,7 @@ impl Kv for FjallKv {
             batch,
             PersistMode::Buffer,
             self.config.free_space_min_bytes / 4,
+            &self.room_of_commits(),
         )?;
         Ok(progress)
     }

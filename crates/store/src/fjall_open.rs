@@ -76,10 +76,6 @@ impl Open {
         }
     }
 
-    pub(crate) fn spaces(&self) -> impl Iterator<Item = &Keyspace> {
-        Space::ALL.into_iter().map(|space| self.space(space))
-    }
-
     /// Writes to the journal, syncs as told, then makes the batch visible at once.
     pub(crate) fn write(&self, batch: WriteBatch, mode: PersistMode) -> fjall::Result<()> {
         let mut writes = self.db.batch().durability(Some(mode));

@@ -66,6 +66,8 @@ pub(crate) mod base {
     pub(crate) const ROW: u8 = b'e';
     /// Names a row by the customer that it belongs to; holds nothing.
     pub(crate) const OF_CUSTOMER: u8 = b'o';
+    /// Says how many members a segment has.
+    pub(crate) const SEGMENT: u8 = b'm';
     pub(crate) const TIMELINE: u8 = b's';
     pub(crate) const ACTIVITY: u8 = b'x';
 }

@@ -7,6 +7,7 @@
 //! whatever is readable then is durable.
 //! *Invariant:* there is no space, file or thread per tenant, and no thread of this crate's own.
 
+mod absorbed;
 pub mod catalog;
 mod codec;
 mod config;
@@ -21,6 +22,7 @@ mod journal;
 mod key;
 mod kv;
 mod memory_kv;
+mod prune;
 mod reclaim;
 mod row_place;
 mod staged;
@@ -38,6 +40,7 @@ pub use kv::{
     prefix_end,
 };
 pub use memory_kv::MemoryKv;
+pub use prune::Pruner;
 pub use reclaim::{Fate, Reclaim};
 pub use staged::{Staged, StagedSnapshot};
 pub use sweep::{Sweeper, sweep};

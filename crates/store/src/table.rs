@@ -14,8 +14,8 @@ use crate::{
     kv::{Epoch, Kv, Order, Snapshot, Space, WriteBatch},
 };
 
-/// Loaded records are handed over in batches of about this size.
-const BATCH_BYTES: u64 = 1 << 20;
+/// Loaded records are handed over in batches of about this size: others' writes wait meanwhile.
+const BATCH_BYTES: u64 = 128 << 10;
 
 /// A source's activity in the timeline of its profile.
 #[derive(Serialize, Deserialize)]
@@ -141,6 +141,12 @@ impl<'a> Loader<'a> {
         self.put(key.part(customer).part(row_key), Vec::new())
     }
 
+    /// Says how many members a segment has, beside the rows of its memberships.
+    pub fn segment(&mut self, table: TableId, name: &str, members: u64) -> Result<()> {
+        let key = self.key(table, base::SEGMENT).part(name);
+        self.put(key, codec::compact(&(name, members)))
+    }
+
     /// Adds an activity to the timeline of its profile, or aside where its key matches none.
     pub fn activity(
         &mut self,
@@ -208,11 +214,11 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn key(&self, table: TableId, kind: u8) -> Key {
+    pub(crate) fn key(&self, table: TableId, kind: u8) -> Key {
         Key::table(self.incarnation, table).byte(kind)
     }
 
-    fn put(&mut self, key: Key, value: Vec<u8>) -> Result<()> {
+    pub(crate) fn put(&mut self, key: Key, value: Vec<u8>) -> Result<()> {
         self.batch.put(Space::Base, key.into_bytes(), value);
         if self.batch.bytes() >= BATCH_BYTES {
             self.flush()

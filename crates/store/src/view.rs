@@ -5,12 +5,13 @@
 use std::ops::Bound;
 
 use sanntid_engine::{
-    ActivityIdentity, Overlay, Owner, SourceActivity, StoredActivity, View, ViewError,
+    ActivityIdentity, Overlay, Owner, SourceActivity, SourceContent, StoredActivity, View,
+    ViewError,
 };
 use sanntid_types::{ActivityId, Incarnation, Instant, ProfileId, Row, TableId};
 
 use crate::{
-    codec,
+    absorbed, codec,
     error::{Error, Result},
     key::{self, Key, base},
     kv::{Order, Snapshot, Space, prefix_end},
@@ -24,6 +25,8 @@ type Viewed<T> = std::result::Result<T, ViewError>;
 pub struct TenantView<S> {
     snapshot: S,
     incarnation: Incarnation,
+    /// A table that is known to hold no redirect.
+    unmoved: Option<TableId>,
 }
 
 impl<S: Snapshot> TenantView<S> {
@@ -32,7 +35,25 @@ impl<S: Snapshot> TenantView<S> {
         Self {
             snapshot,
             incarnation,
+            unmoved: None,
         }
+    }
+
+    /// Spares the search for former ids in a table that [`Self::has_redirects`] denied any.
+    #[must_use]
+    pub fn with_unmoved(mut self, table: Option<TableId>) -> Self {
+        self.unmoved = table;
+        self
+    }
+
+    /// Whether anybody moved in a table. A table that is loaded does not change.
+    pub fn has_redirects(&self, table: TableId) -> Result<bool> {
+        Ok(self.redirects(table).next().transpose()?.is_some())
+    }
+
+    /// What it looks into.
+    pub fn snapshot(&self) -> &S {
+        &self.snapshot
     }
 
     /// The overlays of all profiles in ascending order of their id.
@@ -75,11 +96,11 @@ impl<S: Snapshot> TenantView<S> {
         Ok(self.snapshot.get(Space::Base, key.as_bytes())?.is_some())
     }
 
-    fn table(&self, table: TableId, kind: u8) -> Key {
+    pub(crate) fn table(&self, table: TableId, kind: u8) -> Key {
         Key::table(self.incarnation, table).byte(kind)
     }
 
-    fn get<T>(
+    pub(crate) fn get<T>(
         &self,
         space: Space,
         key: &Key,
@@ -92,7 +113,7 @@ impl<S: Snapshot> TenantView<S> {
 
     /// Reads all entries under a prefix: `read` takes what stands behind it in the key, and the
     /// value.
-    fn under<'a, T: 'a>(
+    pub(crate) fn under<'a, T: 'a>(
         &'a self,
         space: Space,
         prefix: &Key,
@@ -159,6 +180,9 @@ impl<S: Snapshot> View for TenantView<S> {
     }
 
     fn former_ids(&self, table: TableId, id: &ProfileId) -> Viewed<Vec<ProfileId>> {
+        if self.unmoved == Some(table) {
+            return Ok(Vec::new());
+        }
         let all = self.table(table, base::FORMER).id(id);
         let ids = self.under(Space::Base, &all, |rest, _| profile_id(rest));
         ids.map(|id| id.map_err(view_error)).collect()
@@ -208,6 +232,15 @@ impl<S: Snapshot> View for TenantView<S> {
         Ok(first.transpose().map_err(view_error)?.is_some())
     }
 
+    fn segments(&self, table: TableId) -> Viewed<Option<Vec<(String, u64)>>> {
+        let all = self.table(table, base::SEGMENT);
+        let read = self.under(Space::Base, &all, |_, value| codec::read_compact(value));
+        let mut segments: Vec<(String, u64)> = read.collect::<Result<_>>().map_err(view_error)?;
+        // Long names stand by their hash.
+        segments.sort_unstable();
+        Ok(Some(segments).filter(|segments| !segments.is_empty()))
+    }
+
     fn overlay(&self, id: &ProfileId) -> Viewed<Option<Overlay>> {
         let key = Key::overlay(self.incarnation, id);
         self.get(Space::Overlay, &key, codec::read_expiring)
@@ -221,9 +254,16 @@ impl<S: Snapshot> View for TenantView<S> {
     fn source_activity(&self, table: TableId, id: &ActivityId) -> Viewed<Option<SourceActivity>> {
         let key = self.table(table, base::ACTIVITY);
         let key = key.bytes(id.as_str().as_bytes());
-        let place = self.get(Space::Base, &key, codec::read_compact::<ActivityPlace>)?;
-        let Some(place) = place else {
-            return Ok(None);
+        let place = self.get(Space::Base, &key, |value| {
+            if codec::is_absorbed(value) {
+                return Ok(Err(absorbed::read_place(value)?));
+            }
+            codec::read_compact::<ActivityPlace>(value).map(Ok)
+        })?;
+        let place = match place {
+            None => return Ok(None),
+            Some(Err(place)) => return self.absorbed_at(table, id, place).map(Some),
+            Some(Ok(place)) => place,
         };
         let row = match (place.row, &place.profile) {
             (Some(row), _) => Some(row),
@@ -239,11 +279,13 @@ impl<S: Snapshot> View for TenantView<S> {
             .and_then(|row| Row::from_bytes(&row))
             .ok_or_else(|| ViewError::Corrupt(format!("the row of the activity {id} is lost")))?;
         Ok(Some(SourceActivity {
-            entity: place.entity,
             id: id.clone(),
             time: place.time,
             profile: place.profile,
-            row,
+            content: SourceContent::Row {
+                entity: place.entity,
+                row,
+            },
         }))
     }
 
@@ -257,14 +299,19 @@ impl<S: Snapshot> View for TenantView<S> {
         let from = all.clone().newest_first(until);
         let profile = profile.clone();
         let read = move |rest: &[u8], value: &[u8]| {
+            if codec::is_absorbed(value) {
+                return absorbed::read_entry(profile.clone(), rest, value);
+            }
             let (time, id) = rest.split_at_checked(8).ok_or_else(cut_off)?;
             let stored: TimelineRow = codec::read_compact(value)?;
             Ok(SourceActivity {
-                entity: stored.entity,
                 id: activity_id(id)?,
                 time: key::read_newest_first(time).ok_or_else(cut_off)?,
                 profile: Some(profile.clone()),
-                row: Row::from_bytes(&stored.row).ok_or_else(cut_off)?,
+                content: SourceContent::Row {
+                    entity: stored.entity,
+                    row: Row::from_bytes(&stored.row).ok_or_else(cut_off)?,
+                },
             })
         };
         let entries = self.under_from(Space::Base, &all, Bound::Included(&from), read);
@@ -304,11 +351,11 @@ pub(crate) fn view_error(error: Error) -> ViewError {
     }
 }
 
-fn profile_id(bytes: &[u8]) -> Result<ProfileId> {
+pub(crate) fn profile_id(bytes: &[u8]) -> Result<ProfileId> {
     ProfileId::parse(text(bytes)?).map_err(|error| codec::corrupt(&error.message))
 }
 
-fn activity_id(bytes: &[u8]) -> Result<ActivityId> {
+pub(crate) fn activity_id(bytes: &[u8]) -> Result<ActivityId> {
     ActivityId::parse(text(bytes)?).map_err(|error| codec::corrupt(&error.message))
 }
 
@@ -316,6 +363,6 @@ fn text(bytes: &[u8]) -> Result<&str> {
     std::str::from_utf8(bytes).map_err(|_| codec::corrupt("an id in a key is no text"))
 }
 
-fn cut_off() -> Error {
+pub(crate) fn cut_off() -> Error {
     codec::corrupt("a timeline's entry is cut off")
 }

@@ -9,18 +9,22 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::mpsc,
 };
 
 use sanntid_server::{Config, Secret};
 
-use crate::{Http, server::KEY};
+use crate::{Http, hold, server::KEY};
 
 const MARKER: &str = "be-a-server";
+/// Where a child may read data sources, within its folder.
+const SOURCES: &str = "sources";
 
 /// A server process; killed with its value.
 pub struct ChildServer {
     pub http: Http,
     child: Child,
+    held: mpsc::Receiver<()>,
 }
 
 /// Serves for good where this process was spawned as a [`ChildServer`]; else does nothing.
@@ -30,7 +34,12 @@ pub fn serve_if_marked() {
     let Ok(marker) = fs::read_to_string(MARKER) else {
         return;
     };
-    let free_space_min_bytes = marker.trim().parse().unwrap();
+    let (free_space_min_bytes, hold_at) = marker.split_once('\n').unwrap();
+    let free_space_min_bytes = free_space_min_bytes.parse().unwrap();
+    if !hold_at.is_empty() {
+        hold::hold_at(hold_at);
+    }
+    let sources = std::env::current_dir().unwrap().join(SOURCES);
     let mut config = Config {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         data_dir: "data".into(),
@@ -38,6 +47,7 @@ pub fn serve_if_marked() {
         ..Config::default()
     };
     config.store.free_space_min_bytes = free_space_min_bytes;
+    config.actors.data_source_folders = vec![sources];
     let ready = |address| {
         let mut output = std::io::stderr().lock();
         writeln!(output, "\nlistening on {address}").unwrap();
@@ -48,7 +58,18 @@ pub fn serve_if_marked() {
 impl ChildServer {
     /// Spawns a server on `folder/data`; `test` is the full name of the test that serves.
     pub fn spawn(folder: &Path, test: &str, free_space_min_bytes: u64) -> Self {
-        fs::write(folder.join(MARKER), free_space_min_bytes.to_string()).unwrap();
+        Self::begin(folder, test, &format!("{free_space_min_bytes}\n"))
+    }
+
+    /// As [`Self::spawn`]; a refresh stands still for good where it says `moment` of its `stage`.
+    ///
+    /// Data sources may lie in `folder/sources`.
+    pub fn spawn_held(folder: &Path, test: &str, (stage, moment): (&str, &str)) -> Self {
+        Self::begin(folder, test, &format!("0\n{stage} {moment}"))
+    }
+
+    fn begin(folder: &Path, test: &str, marker: &str) -> Self {
+        fs::write(folder.join(MARKER), marker).unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([test, "--exact", "--nocapture", "--test-threads=1"])
             .current_dir(folder)
@@ -70,11 +91,24 @@ impl ChildServer {
             said.push(line);
         };
         // Reads on, so that the child never waits for somebody to take its log.
-        std::thread::spawn(move || lines.for_each(drop));
+        let (holds, held) = mpsc::channel();
+        std::thread::spawn(move || {
+            let marks = lines
+                .map_while(Result::ok)
+                .filter(|line| line == hold::HELD);
+            // Nobody listens any more once the test has what it waited for.
+            marks.for_each(|_| holds.send(()).unwrap_or_default());
+        });
         Self {
             http: Http::new(address, Some(KEY)),
             child,
+            held,
         }
+    }
+
+    /// Waits until a refresh stands still where it was told to.
+    pub fn wait_until_held(&self) {
+        self.held.recv().expect("the child has ended before");
     }
 
     /// Kills it: no handler runs, nothing is flushed.

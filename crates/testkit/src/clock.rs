@@ -49,4 +49,8 @@ impl Clock for SimulatedClock {
     fn is_trusted(&self) -> bool {
         self.is_trusted.load(Ordering::SeqCst)
     }
+
+    fn confirm(&self) {
+        self.trust(true);
+    }
 }

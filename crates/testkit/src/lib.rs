@@ -13,6 +13,7 @@
 mod child;
 mod client;
 mod clock;
+mod hold;
 mod sample;
 mod server;
 

@@ -11,6 +11,8 @@ use crate::{DataSourceId, EntityName, Error, ErrorCode, Instant};
 const NAME_LENGTH_MAX: usize = 256;
 /// Longest location, in bytes.
 const LOCATION_BYTES_MAX: usize = 1024;
+/// Longest name of a bucket: S3 once allowed 255 characters.
+const BUCKET_NAME_LENGTH_MAX: usize = 255;
 
 /// Describes a data source as it is configured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +22,9 @@ pub struct DataSource {
     pub revision: uuid::Uuid,
     pub friendly_name: String,
     pub location: Location,
+    /// The name of the secret of the configuration that a bucket is read with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<String>,
     pub version: u64,
     pub created_at: Instant,
     pub created_by: String,
@@ -33,6 +38,8 @@ pub struct DataSourceSpec {
     pub id: DataSourceId,
     pub friendly_name: String,
     pub location: Location,
+    /// The name of the secret of the configuration that a bucket is read with.
+    pub credentials: Option<String>,
     /// Who asks.
     pub by: String,
 }
@@ -52,20 +59,83 @@ impl DataSourceSpec {
     }
 }
 
-/// Names a folder of this machine: absolute, without `.` and `..`.
+/// Names where snapshots lie: a folder of this machine, or a prefix of a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Location(PathBuf);
+pub struct Location(Where);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Where {
+    /// Absolute, without `.` and `..`.
+    Folder(PathBuf),
+    Bucket(BucketLocation),
+}
+
+/// Says who keeps a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BucketService {
+    /// Amazon S3, or a server that speaks its protocol.
+    S3,
+    /// Azure Blob Storage, which calls a bucket a container.
+    Azure,
+}
+
+impl BucketService {
+    /// What stands before `://`.
+    pub fn scheme(self) -> &'static str {
+        match self {
+            Self::S3 => "s3",
+            Self::Azure => "az",
+        }
+    }
+}
+
+/// Names a bucket and a prefix in it, of whole segments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketLocation {
+    service: BucketService,
+    bucket: String,
+    prefix: String,
+}
+
+impl BucketLocation {
+    /// Who keeps the bucket.
+    pub fn service(&self) -> BucketService {
+        self.service
+    }
+
+    /// The bucket's name, Azure's container.
+    pub fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    /// The segments below which the snapshot lies, without a slash at either end; may be empty.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Whether it is another location or lies below it; `a/bc` does not lie below `a/b`.
+    pub fn is_within(&self, other: &Self) -> bool {
+        let below = self.prefix.strip_prefix(&other.prefix);
+        self.service == other.service
+            && self.bucket == other.bucket
+            && below.is_some_and(|rest| {
+                other.prefix.is_empty() || rest.is_empty() || rest.starts_with('/')
+            })
+    }
+}
 
 impl Location {
-    /// Reads `file:///…`.
+    /// Reads `file:///…`, `s3://bucket/prefix` or `az://container/prefix`.
     ///
     /// # Errors
-    /// `InvalidArgument` with the target `location`; of `s3://` and `az://` it says that they are
-    /// not served yet.
+    /// `InvalidArgument` with the target `location`.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let refuse = |problem: &str| {
-            let text = format!("{problem}; expected file:///… with the path of a folder");
+            let text = format!(
+                "{problem}; expected file:///… with the path of a folder, s3://bucket/prefix or \
+                 az://container/prefix"
+            );
             Err(Error::new(ErrorCode::InvalidArgument, text).with_target("location"))
         };
         if text.len() > LOCATION_BYTES_MAX || text.chars().any(char::is_control) {
@@ -74,22 +144,49 @@ impl Location {
         let Some((scheme, rest)) = text.split_once("://") else {
             return refuse("the location has no scheme");
         };
-        match scheme {
-            "file" => {}
-            "s3" | "az" => return refuse(&format!("locations of {scheme}:// are not served yet")),
+        let service = match scheme {
+            "file" => None,
+            "s3" => Some(BucketService::S3),
+            "az" => Some(BucketService::Azure),
             _ => return refuse("the location's scheme is unknown"),
+        };
+        if let Some(service) = service {
+            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+            let prefix = prefix.trim_end_matches('/');
+            if !is_bucket_name(bucket) {
+                return refuse("the location names no bucket");
+            }
+            if has_dots(prefix) || prefix.starts_with('/') || prefix.contains("//") {
+                return refuse("the location's prefix has empty segments, . or ..");
+            }
+            return Ok(Self(Where::Bucket(BucketLocation {
+                service,
+                bucket: bucket.to_owned(),
+                prefix: prefix.to_owned(),
+            })));
         }
         let path = Path::new(rest);
         let plain = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
         if !rest.starts_with('/') || !path.components().all(plain) || has_dots(rest) {
             return refuse("the location is no absolute path without . and ..");
         }
-        Ok(Self(path.components().collect()))
+        Ok(Self(Where::Folder(path.components().collect())))
     }
 
-    /// The folder.
-    pub fn path(&self) -> &Path {
-        &self.0
+    /// The folder, where it is one.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.0 {
+            Where::Folder(path) => Some(path),
+            Where::Bucket(_) => None,
+        }
+    }
+
+    /// The bucket, where it is one.
+    pub fn bucket(&self) -> Option<&BucketLocation> {
+        match &self.0 {
+            Where::Folder(_) => None,
+            Where::Bucket(bucket) => Some(bucket),
+        }
     }
 }
 
@@ -97,9 +194,31 @@ fn has_dots(path: &str) -> bool {
     path.split('/').any(|part| matches!(part, "." | ".."))
 }
 
+/// What both services allow, and what older buckets have.
+fn is_bucket_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '$');
+    (1..=BUCKET_NAME_LENGTH_MAX).contains(&name.len())
+        && name.chars().all(allowed)
+        && !name.starts_with('.')
+        && !name.contains("..")
+}
+
+impl std::fmt::Display for BucketLocation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}://{}", self.service.scheme(), self.bucket)?;
+        if self.prefix.is_empty() {
+            return Ok(());
+        }
+        write!(f, "/{}", self.prefix)
+    }
+}
+
 impl std::fmt::Display for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "file://{}", self.0.display())
+        match &self.0 {
+            Where::Folder(path) => write!(f, "file://{}", path.display()),
+            Where::Bucket(bucket) => bucket.fmt(f),
+        }
     }
 }
 
@@ -189,9 +308,51 @@ mod tests {
         ] {
             assert!(Location::parse(bad).is_err(), "{bad}");
         }
-        for later in ["s3://bucket/prefix", "az://container/prefix"] {
-            let error = Location::parse(later).expect_err(later);
-            assert!(error.message.contains("not served yet"), "{error}");
+    }
+
+    #[test]
+    fn a_location_in_a_bucket_has_a_name_and_whole_segments() {
+        for (text, shown) in [
+            ("s3://bucket/a/b", "s3://bucket/a/b"),
+            ("s3://bucket/a/", "s3://bucket/a"),
+            ("s3://bucket", "s3://bucket"),
+            ("s3://bucket/", "s3://bucket"),
+            ("az://container/a b/å", "az://container/a b/å"),
+        ] {
+            let location = Location::parse(text).expect(text);
+            assert_eq!(location.to_string(), shown);
+            assert!(location.folder().is_none() && location.bucket().is_some());
         }
+        for bad in [
+            "s3://",
+            "s3:///a",
+            "s3://b/../c",
+            "s3://b/a/./c",
+            "s3://b//a",
+            "s3://b/a//c",
+            "s3://u:p@b/a",
+            "s3://b?x",
+            "az://..",
+            "gs://b/a",
+        ] {
+            assert!(Location::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_location_lies_within_another_by_whole_segments() {
+        let within = |inner: &str, outer: &str| {
+            let parse = |text| Location::parse(text).unwrap().bucket().unwrap().clone();
+            parse(inner).is_within(&parse(outer))
+        };
+        for outer in ["s3://b", "s3://b/a", "s3://b/a/c"] {
+            assert!(within("s3://b/a/c", outer), "{outer}");
+        }
+        for outer in ["s3://b/a/c/d", "s3://b/a/", "s3://c", "az://b", "s3://b/c"] {
+            assert_eq!(within("s3://b/a/c", outer), outer == "s3://b/a/", "{outer}");
+        }
+        assert!(!within("s3://b/ab", "s3://b/a"));
+        assert!(!within("s3://b", "s3://b/a"));
+        assert!(!within("s3://bb/a", "s3://b"));
     }
 }

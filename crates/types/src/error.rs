@@ -57,6 +57,8 @@ pub enum ErrorCode {
     NothingChanged,
     Cancelled,
     ETagMismatch,
+    /// A part of a batch was not tried: another that it waited for has failed.
+    DependencyFailed,
     BodyTooLarge,
     UnsupportedContentType,
     NotServed,
@@ -113,6 +115,7 @@ impl ErrorCode {
             | Self::AsOfOutdated
             | Self::GenerationSimulated
             | Self::ETagMismatch
+            | Self::DependencyFailed
             | Self::BodyTooLarge
             | Self::UnsupportedContentType
             | Self::NotServed

@@ -18,6 +18,9 @@ pub trait Clock: Send + Sync + 'static {
     fn is_trusted(&self) -> bool {
         true
     }
+
+    /// Takes the present instant to be right: an operator has said so.
+    fn confirm(&self) {}
 }
 
 /// Holds a UTC instant in milliseconds since the Unix epoch; RFC 3339 in text.

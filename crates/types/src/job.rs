@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Generation, InstanceId, Instant, JobId, RefreshRequest, SnapshotId};
+use crate::{
+    Error, Generation, InstanceId, Instant, JobId, RefreshRequest, Simulation, SnapshotId,
+};
 
 /// Says what a job does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +19,8 @@ pub enum JobKind {
     Sources,
     /// Refreshes from configured data sources; without any there is nothing to do.
     Refresh(RefreshRequest),
+    /// Switches to the current generation as of another instant (rules 6.9).
+    Simulate(Simulation),
 }
 
 /// Says who asked for a job, with the published names.

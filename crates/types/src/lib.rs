@@ -16,15 +16,19 @@ mod literal;
 mod manifest;
 mod number;
 mod row;
+mod row_file;
 mod scalar;
 mod schedule;
 mod schema;
+mod secret;
 mod settings;
+mod simulation;
 mod time_text;
 
 pub use activity::{ActivityConfig, ActivityState, Relationship, UnifiedActivity};
 pub use data_source::{
-    DataSource, DataSourceSpec, Location, Origin, RefreshRequest, SourceRefresh, SourceState,
+    BucketLocation, BucketService, DataSource, DataSourceSpec, Location, Origin, RefreshRequest,
+    SourceRefresh, SourceState,
 };
 pub use edm::EdmType;
 pub use error::{Detail, Error, ErrorCode, Result, Retry};
@@ -42,7 +46,10 @@ pub use literal::{Literal, LiteralError, scalar_of};
 pub use manifest::{CUSTOMER, Manifest, ManifestAttribute, ManifestEntity, UNIFIED_ACTIVITY};
 pub use number::Number;
 pub use row::{Row, RowBuilder};
+pub use row_file::{OpenRowFile, RowFile};
 pub use scalar::Scalar;
 pub use schedule::{Schedule, ScheduleRecord, Timezone};
 pub use schema::{AlternateKey, Attribute, AttributeRole, EntitySchema, EntityType};
+pub use secret::Secret;
 pub use settings::{RefreshClears, Settings};
+pub use simulation::{ClearedField, DryRun, SIMULATION_SECS_MAX, Simulation, SimulationRequest};

@@ -251,7 +251,16 @@ fn check_year(date: NaiveDate) -> Result<(), LiteralError> {
 }
 
 fn quote(text: &str) -> Box<str> {
-    serde_json::Value::from(text).to_string().into()
+    let is_plain = |byte| byte >= b' ' && byte != b'"' && byte != b'\\';
+    if !text.bytes().all(is_plain) {
+        return serde_json::Value::from(text).to_string().into();
+    }
+    // By far most texts: one allocation of the right size.
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    quoted.push_str(text);
+    quoted.push('"');
+    quoted.into_boxed_str()
 }
 
 fn unquote(json: &str) -> Option<Cow<'_, str>> {

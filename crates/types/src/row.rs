@@ -52,7 +52,12 @@ pub struct RowBuilder(Vec<u8>);
 impl RowBuilder {
     /// Appends the next attribute's value.
     pub fn push(&mut self, value: &Literal) {
-        let text = value.as_json().as_bytes();
+        self.push_json(value.as_json());
+    }
+
+    /// Appends a value as it stands in another row.
+    pub fn push_json(&mut self, json: &str) {
+        let text = json.as_bytes();
         let mut length = text.len();
         while length >= 0x80 {
             self.0.push(seven_bits(length) | 0x80);

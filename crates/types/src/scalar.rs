@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::fmt::{self, Write as _};
 
 use chrono::{NaiveDate, NaiveTime, Timelike};
 
@@ -62,20 +63,20 @@ impl Scalar<'_> {
             Self::Double(value) => {
                 // -0.0 equals 0.0, so both take the text of 0.0.
                 let value = if *value == 0.0 { 0.0 } else { *value };
-                out.push_str(&value.to_string());
+                push(out, value);
             }
             Self::Text(value) => {
                 out.push('\'');
                 out.push_str(value);
             }
-            Self::Date(value) => out.push_str(&value.to_string()),
-            Self::Instant(value) => out.push_str(&value.to_string()),
+            Self::Date(value) => push(out, value),
+            Self::Instant(value) => push(out, value),
             Self::Time(value) => {
-                out.push_str(&value.num_seconds_from_midnight().to_string());
+                push(out, value.num_seconds_from_midnight());
                 out.push('.');
-                out.push_str(&value.nanosecond().to_string());
+                push(out, value.nanosecond());
             }
-            Self::Guid(value) => out.push_str(&value.to_string()),
+            Self::Guid(value) => push(out, value),
         }
     }
 }
@@ -84,6 +85,10 @@ impl PartialEq for Scalar<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.compare(other) == Some(Ordering::Equal)
     }
+}
+
+fn push(out: &mut String, value: impl fmt::Display) {
+    write!(out, "{value}").expect("writing to a String can't fail");
 }
 
 fn to_double(number: &Number<'_>) -> f64 {

@@ -43,6 +43,8 @@ fn cancel_here(
     if found.status != JobStatus::Queued {
         if let Some(progress) = shared.refreshes.progress(id, job) {
             progress.cancel();
+            // One that waits must look at once.
+            shared.refreshes.again.send_replace(());
         }
         return Ok(found);
     }

@@ -22,15 +22,7 @@ pub(crate) fn load(run: &Run, source: InstanceId) -> Result<Plan, Failure> {
     let from = generation_of(&*snapshot, source)?;
     let total = from.entities.iter().map(|entity| entity.rows).sum();
     run.progress.begin(StageName::Ingestion, Some(total));
-    let mut copy = Copy {
-        run,
-        snapshot: &*snapshot,
-        from: &from,
-        loader: Loader::new(&*run.shared.kv, run.state.incarnation),
-        new_tables: Vec::new(),
-        activities: 0,
-        in_timelines: 0,
-    };
+    let mut copy = Copy::new(run, &*snapshot, &from);
     let mut entities = Vec::with_capacity(from.entities.len());
     for entity in &from.entities {
         let table = copy.table(entity.table)?;
@@ -49,10 +41,7 @@ pub(crate) fn load(run: &Run, source: InstanceId) -> Result<Plan, Failure> {
     let timeline = from.timeline.map(|table| copy.table(table)).transpose()?;
     run.progress.done(StageName::Activity);
     let report = copy.report();
-    let Copy {
-        loader, new_tables, ..
-    } = copy;
-    loader.finish()?;
+    let new_tables = copy.finish()?;
     Ok(Plan {
         report,
         switch: Switch {
@@ -76,22 +65,47 @@ fn generation_of(snapshot: &dyn Snapshot, source: InstanceId) -> Result<TenantSt
     Ok(state.ok_or_else(gone)?)
 }
 
-struct Copy<'a> {
+/// Tables on their way from one generation into another.
+pub(super) struct Copy<'a> {
     run: &'a Run,
     snapshot: &'a dyn Snapshot,
     from: &'a TenantState,
-    loader: Loader<'a>,
+    pub(super) loader: Loader<'a>,
     new_tables: Vec<TableId>,
     activities: u64,
     in_timelines: u64,
 }
 
-impl Copy<'_> {
-    /// Copies one table; gives its number in the run's instance.
-    fn table(&mut self, table: TableId) -> Result<TableId, Failure> {
+impl<'a> Copy<'a> {
+    pub(super) fn new(run: &'a Run, snapshot: &'a dyn Snapshot, from: &'a TenantState) -> Self {
+        Self {
+            run,
+            snapshot,
+            from,
+            loader: Loader::new(&*run.shared.kv, run.state.incarnation),
+            new_tables: Vec::new(),
+            activities: 0,
+            in_timelines: 0,
+        }
+    }
+
+    /// Gives a table a number.
+    pub(super) fn new_table(&mut self) -> Result<TableId, Failure> {
         let new = new_tables(self.run, 1)?.into_iter().next();
         let new = new.ok_or_else(|| Error::new(ErrorCode::Internal, "no table could be made"))?;
         self.new_tables.push(new);
+        Ok(new)
+    }
+
+    /// Makes the tables durable and names them.
+    pub(super) fn finish(self) -> Result<Vec<TableId>, Failure> {
+        self.loader.finish()?;
+        Ok(self.new_tables)
+    }
+
+    /// Copies one table; gives its number in the run's instance.
+    pub(super) fn table(&mut self, table: TableId) -> Result<TableId, Failure> {
+        let new = self.new_table()?;
         let mut together = 0;
         for record in sanntid_store::records(self.snapshot, self.from.incarnation, table) {
             let record = record?;

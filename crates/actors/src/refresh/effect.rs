@@ -12,6 +12,8 @@ use super::{
 /// Completes the report of a switch.
 pub(crate) fn count(run: &Run, switched: Switched) -> Result<JobReport, Failure> {
     let Switched { around, mut report } = switched;
+    let stage = sanntid_types::StageName::ProfileStore;
+    tracing::debug!(job_id = %run.job, ?stage, "a switch is done");
     let view = TenantView::new(run.shared.kv.snapshot()?, run.state.incarnation);
     let now = around.at;
     run.shared.note_cleared(&around.after);

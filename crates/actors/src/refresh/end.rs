@@ -73,10 +73,10 @@ pub(crate) fn write(run: &Run, outcome: Outcome) -> Result<(), Failure> {
     let mut batch = WriteBatch::new();
     // Tables that the switch has made current are not among these.
     give_up_tables(&*snapshot, &mut batch, incarnation, run.job, now)?;
+    sources::note_end(&*snapshot, incarnation, &job, &mut batch)?;
     drop(snapshot);
     put_rejections(run, incarnation, run.job)?;
     catalog::put_job(&mut batch, incarnation, &job);
-    sources::note_end(run, &job, &mut batch)?;
     kv.commit(batch)?;
     if let JobKind::Upload(upload) = job.kind {
         run.shared.remove_files(incarnation, upload);

@@ -4,11 +4,12 @@
 
 use std::{fs::File, io, path::PathBuf, time::Duration};
 
-use sanntid_sources::{FileFormat, FileKind, Packing, Rows};
+use sanntid_sources::{EntityFile, FileFormat, FileKind, Packing, Rows};
 use sanntid_store::catalog::{PartEncoding, PartRecord, UploadRecord};
 use sanntid_types::{EntityName, EntitySchema, Error, ErrorCode, Instant};
 
 use super::{
+    progress::{Progress, Stop},
     run::{Failure, Run},
     sources::Opened,
 };
@@ -36,17 +37,26 @@ pub(crate) struct InputFile {
     pub(crate) part: Option<u32>,
     /// Its name, where it is a data source's.
     pub(crate) name: Option<String>,
-    path: PathBuf,
-    format: FileFormat,
+    bytes: Bytes,
+}
+
+/// Where a file's bytes are.
+enum Bytes {
+    Part(PathBuf, FileFormat),
+    Source(Box<EntityFile>),
 }
 
 impl InputFile {
     /// Begins to read.
-    pub(crate) fn open(&self, schema: &EntitySchema) -> Result<Rows, sanntid_sources::Error> {
-        retried(|| {
-            let file = File::open(&self.path).map_err(sanntid_sources::Error::Io)?;
-            sanntid_sources::open_file(file, self.format, schema)
-        })
+    pub(crate) fn open(&self, schema: &EntitySchema, progress: &Progress) -> Result<Rows, Failure> {
+        let opened = retried(progress, || match &self.bytes {
+            Bytes::Part(path, format) => {
+                let file = File::open(path).map_err(sanntid_sources::Error::Io)?;
+                sanntid_sources::open_file(file, *format, schema)
+            }
+            Bytes::Source(file) => file.open(schema),
+        })?;
+        opened.map_err(|error| self.unreadable(&schema.name, &error).into())
     }
 
     /// Says why it can't be read.
@@ -67,10 +77,11 @@ pub(crate) fn of_upload(run: &Run, upload: &UploadRecord) -> Result<Vec<EntityIn
             shown: format!("{} part {}", part.entity, part.number),
             part: Some(part.number),
             name: None,
-            path: run
-                .shared
-                .part_file(run.state.incarnation, upload.id, &part.file),
-            format: format_of(part.encoding),
+            bytes: Bytes::Part(
+                run.shared
+                    .part_file(run.state.incarnation, upload.id, &part.file),
+                format_of(part.encoding),
+            ),
         });
         EntityInput {
             as_of: upload.manifest.as_of,
@@ -87,7 +98,7 @@ pub(crate) fn of_sources(sources: &[Opened]) -> Result<Vec<EntityInput>, Failure
     for opened in sources {
         let schemas = opened.manifest.schemas()?;
         for (entity, schema) in opened.manifest.entities.iter().zip(schemas) {
-            let of_entity = |file: &&sanntid_sources::EntityFile| file.entity == entity.name;
+            let of_entity = |file: &&EntityFile| file.entity == entity.name;
             let files = opened.files.iter().filter(of_entity);
             let files = files.map(|file| InputFile {
                 shown: format!(
@@ -96,8 +107,7 @@ pub(crate) fn of_sources(sources: &[Opened]) -> Result<Vec<EntityInput>, Failure
                 ),
                 part: None,
                 name: Some(file.name.clone()),
-                path: file.path.clone(),
-                format: file.format,
+                bytes: Bytes::Source(Box::new(file.clone())),
             });
             inputs.push(EntityInput {
                 as_of: opened.manifest.as_of,
@@ -109,20 +119,22 @@ pub(crate) fn of_sources(sources: &[Opened]) -> Result<Vec<EntityInput>, Failure
     Ok(inputs)
 }
 
-/// Tries again a few times where a disk or a network fails for a moment.
+/// Tries again a few times where a disk or a network fails for a moment; each attempt is one that
+/// may never come back, and a wish that the job stop ends the waiting between them.
 pub(crate) fn retried<T>(
+    progress: &Progress,
     mut attempt: impl FnMut() -> Result<T, sanntid_sources::Error>,
-) -> Result<T, sanntid_sources::Error> {
+) -> Result<Result<T, sanntid_sources::Error>, Stop> {
     for delay in RETRY_AFTER {
-        match attempt() {
+        match progress.at_source(&mut attempt)? {
             Err(error) if may_pass(&error) => {
                 tracing::warn!(%error, "a file can't be read at present");
-                std::thread::park_timeout(delay);
+                progress.pause(delay)?;
             }
-            outcome => return outcome,
+            outcome => return Ok(outcome),
         }
     }
-    attempt()
+    progress.at_source(attempt)
 }
 
 /// Whether an error may be gone at the next attempt.
@@ -149,33 +161,83 @@ fn format_of(encoding: PartEncoding) -> FileFormat {
     let (kind, packing) = match encoding {
         PartEncoding::Csv => (FileKind::Csv, Packing::None),
         PartEncoding::CsvGzip => (FileKind::Csv, Packing::Gzip),
+        PartEncoding::CsvZstd => (FileKind::Csv, Packing::Zstd),
         PartEncoding::Ndjson => (FileKind::Ndjson, Packing::None),
         PartEncoding::NdjsonGzip => (FileKind::Ndjson, Packing::Gzip),
+        PartEncoding::NdjsonZstd => (FileKind::Ndjson, Packing::Zstd),
+        PartEncoding::Parquet => (FileKind::Parquet, Packing::None),
     };
     FileFormat { kind, packing }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use sanntid_sources::Error as Unreadable;
+    use sanntid_types::{Clock, JobId};
 
     use super::*;
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Instant {
+            Instant::MIN
+        }
+    }
+
+    fn progress() -> Arc<Progress> {
+        Progress::new(
+            JobId(uuid::Uuid::nil()),
+            Arc::new(Still),
+            Duration::from_secs(1),
+        )
+    }
 
     #[test]
     fn only_what_may_pass_is_tried_again() {
         let attempts = |kind: io::ErrorKind| {
             let mut count = 0;
-            let outcome: Result<(), _> = retried(|| {
+            let outcome: Result<Result<(), _>, _> = retried(&progress(), || {
                 count += 1;
                 if count == 2 {
                     return Ok(());
                 }
                 Err(Unreadable::Io(kind.into()).in_file("a.csv"))
             });
-            (count, outcome.is_ok())
+            (count, outcome.expect("nobody stops it").is_ok())
         };
         assert_eq!(attempts(io::ErrorKind::TimedOut), (2, true));
         assert_eq!(attempts(io::ErrorKind::NotFound), (1, false));
         assert_eq!(attempts(io::ErrorKind::PermissionDenied), (1, false));
+    }
+
+    #[test]
+    fn a_wish_to_stop_ends_the_waiting_between_attempts_at_once() {
+        let progress = progress();
+        let mut count = 0;
+        let outcome: Result<Result<(), _>, _> = retried(&progress, || {
+            count += 1;
+            match count {
+                1 | 2 => {}
+                // The next wait would be the longest one.
+                3 => progress.cancel(),
+                _ => panic!("tried again after it was cancelled"),
+            }
+            Err(Unreadable::Io(io::ErrorKind::TimedOut.into()))
+        });
+        assert_eq!((count, outcome.err()), (3, Some(Stop::Cancelled)));
+    }
+
+    #[test]
+    fn waiting_ends_when_somebody_else_cancels() {
+        let progress = progress();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| progress.pause(Duration::from_secs(600)));
+            progress.cancel();
+            let waited = waiting.join().expect("no panic");
+            assert_eq!(waited, Err(Stop::Cancelled));
+        });
     }
 }

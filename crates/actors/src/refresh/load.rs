@@ -22,8 +22,10 @@ use super::{
     timeline,
 };
 
-/// Rows that are checked together before they are written.
-const ROWS_TOGETHER: u64 = 2_000;
+/// Rows that are read and checked together before they are written.
+const ROWS_TOGETHER: usize = 2_000;
+/// The same in bytes, up to one row more.
+const BYTES_TOGETHER: usize = 4 << 20;
 
 /// A generation that is loaded and waits for its switch.
 #[derive(Clone)]
@@ -45,8 +47,13 @@ pub(crate) trait TakeRows {
         row: &sanntid_types::Row,
     ) -> Result<Option<Unusable>, Failure>;
 
-    /// Looks at what has been written so far.
-    fn refresh(&mut self) -> Result<(), Failure>;
+    /// Lets go of the store until the next row; what was written so far is in it by then.
+    fn rest(&mut self);
+
+    /// Writes what can be said once all rows are taken.
+    fn finish(&mut self, _loader: &mut Loader<'_>) -> Result<(), Failure> {
+        Ok(())
+    }
 
     /// Rows and bytes written.
     fn written(&self) -> (u64, u64);
@@ -89,6 +96,9 @@ pub(crate) fn load(run: &Run, mut inputs: Vec<EntityInput>) -> Result<Plan, Fail
     // Keys of customers are needed before anything that refers to them.
     inputs.sort_by_key(|input| input.schema.name.as_str() != CUSTOMER);
     let brings_data = !inputs.is_empty();
+    // Only new customers make a generation real again: the others show what a simulation made.
+    let is_customer = |input: &EntityInput| input.schema.name.as_str() == CUSTOMER;
+    let simulated = run.state.simulated && !inputs.iter().any(is_customer);
     let latest = inputs.iter().map(|input| input.as_of).max();
     for input in &inputs {
         let table = new_tables(run, 1)?
@@ -133,6 +143,12 @@ pub(crate) fn load(run: &Run, mut inputs: Vec<EntityInput>) -> Result<Plan, Fail
 
     run.rejections.lock().ingestion_is_done();
     let built = timeline::build(run, &mut loader, &run.state.activities, &entities)?;
+    let built = match run.state.timeline.filter(|_| simulated) {
+        Some(before) => timeline::carry_absorbed(run, &mut loader, before, built, |entity| {
+            inputs.iter().any(|input| input.schema.name == *entity)
+        })?,
+        None => built,
+    };
     new.push(built.table);
     progress.begin(StageName::Search, None);
     progress.done(StageName::Search);
@@ -163,7 +179,7 @@ pub(crate) fn load(run: &Run, mut inputs: Vec<EntityInput>) -> Result<Plan, Fail
             entities,
             timeline: Some(built.table),
             projected_with: built.projected_with,
-            simulated: !brings_data && run.state.simulated,
+            simulated,
         },
         new_tables: new,
         brings_data,
@@ -196,7 +212,7 @@ impl Ingestion<'_> {
                 self.table,
                 &self.input.schema,
                 claims,
-            )?;
+            );
             &mut profiles
         } else {
             let config = self
@@ -210,7 +226,7 @@ impl Ingestion<'_> {
                 self.table,
                 &self.input.schema,
                 config,
-            )?;
+            );
             &mut others
         };
         let rejected_before = self.run.rejections.lock().rejected();
@@ -218,6 +234,7 @@ impl Ingestion<'_> {
         for file in &input.files {
             self.load_file(file, rows, loader)?;
         }
+        rows.finish(loader)?;
         loader.flush()?;
         let rejected = self.run.rejections.lock().rejected() - rejected_before;
         self.check_rejected(rejected)?;
@@ -237,44 +254,57 @@ impl Ingestion<'_> {
         rows: &mut dyn TakeRows,
         loader: &mut Loader<'_>,
     ) -> Result<(), Failure> {
+        let progress = &self.run.progress;
         let unreadable = |error| Failure::from(file.unreadable(&self.input.schema.name, &error));
-        let items = file.open(&self.input.schema).map_err(unreadable)?;
-        let mut together = 0;
-        for item in items {
-            self.rows_read += 1;
-            together += 1;
-            let (row, unusable) = match item.map_err(unreadable)? {
-                sanntid_sources::Item::Row { number, row } => (number, rows.take(loader, &row)?),
-                sanntid_sources::Item::Rejected(rejection) => {
-                    let (column, reason) = (rejection.column, rejection.reason);
-                    (
-                        rejection.row,
-                        Some(Unusable {
-                            key: None,
-                            column,
-                            reason,
-                        }),
-                    )
-                }
-            };
-            if let Some(unusable) = unusable {
-                self.run.reject(RowRejection {
-                    kind: RejectionKind::Rejected,
-                    entity: self.input.schema.name.to_string(),
-                    part: file.part,
-                    file: file.name.clone(),
-                    row: Some(row),
-                    key: unusable.key,
-                    column: unusable.column,
-                    reason: unusable.reason,
-                });
+        let mut items = file.open(&self.input.schema, progress)?;
+        loop {
+            let (together, error) = progress.at_source(|| read_together(&mut items))?;
+            let count = together.len() as u64;
+            for item in together {
+                self.rows_read += 1;
+                self.take(item, file, rows, loader)?;
             }
-            if together == ROWS_TOGETHER {
-                self.step(together, rows, loader)?;
-                together = 0;
+            if let Some(error) = error {
+                return Err(unreadable(error));
+            }
+            self.step(count, rows, loader)?;
+            if count == 0 {
+                return Ok(());
             }
         }
-        self.step(together, rows, loader)
+    }
+
+    fn take(
+        &self,
+        item: sanntid_sources::Item,
+        file: &InputFile,
+        rows: &mut dyn TakeRows,
+        loader: &mut Loader<'_>,
+    ) -> Result<(), Failure> {
+        let (row, unusable) = match item {
+            sanntid_sources::Item::Row { number, row } => (number, rows.take(loader, &row)?),
+            sanntid_sources::Item::Rejected(rejection) => {
+                let unusable = Unusable {
+                    key: None,
+                    column: rejection.column,
+                    reason: rejection.reason,
+                };
+                (rejection.row, Some(unusable))
+            }
+        };
+        if let Some(unusable) = unusable {
+            self.run.reject(RowRejection {
+                kind: RejectionKind::Rejected,
+                entity: self.input.schema.name.to_string(),
+                part: file.part,
+                file: file.name.clone(),
+                row: Some(row),
+                key: unusable.key,
+                column: unusable.column,
+                reason: unusable.reason,
+            });
+        }
+        Ok(())
     }
 
     fn step(
@@ -286,7 +316,8 @@ impl Ingestion<'_> {
         self.run.progress.rows(StageName::Ingestion, count);
         self.run.progress.check()?;
         loader.flush()?;
-        rows.refresh()
+        rows.rest();
+        Ok(())
     }
 
     fn check_rejected(&self, rejected: u64) -> Result<(), Failure> {
@@ -301,6 +332,28 @@ impl Ingestion<'_> {
         let error = Error::new(ErrorCode::TooManyRowsRejected, text);
         Err(error.with_target(self.input.schema.name.as_str()).into())
     }
+}
+
+/// Reads the next rows of a file; none at its end. An error comes with the rows before it.
+fn read_together(
+    items: &mut sanntid_sources::Rows,
+) -> (Vec<sanntid_sources::Item>, Option<sanntid_sources::Error>) {
+    let mut together = Vec::new();
+    let mut bytes = 0;
+    while together.len() < ROWS_TOGETHER && bytes < BYTES_TOGETHER {
+        match items.next() {
+            Some(Ok(item)) => {
+                bytes += match &item {
+                    sanntid_sources::Item::Row { row, .. } => row.as_bytes().len(),
+                    sanntid_sources::Item::Rejected(rejection) => rejection.reason.len(),
+                };
+                together.push(item);
+            }
+            Some(Err(error)) => return (together, Some(error)),
+            None => break,
+        }
+    }
+    (together, None)
 }
 
 /// The view over what is stored at present.

@@ -3,12 +3,15 @@
 //! One runs per instance at a time. A job is a durable record; what a crash interrupts is failed at
 //! the next start, what waits goes on waiting.
 
+mod absorb;
+mod apart;
 mod cancel;
 mod copy;
 mod effect;
 mod end;
 mod input;
 mod load;
+mod members;
 mod moves;
 mod profiles;
 mod progress;
@@ -16,6 +19,7 @@ mod rejections;
 mod rows;
 mod run;
 mod runner;
+mod simulate;
 mod sources;
 mod start;
 mod switch;
@@ -34,12 +38,20 @@ use sanntid_types::{
 };
 use tokio::sync::{Notify, watch};
 
+pub(crate) use self::progress::Progress;
+use self::runner::RefreshActor;
+#[cfg(test)]
+pub(crate) use self::{
+    apart::read as read_apart,
+    progress::Stop,
+    run::{Failure, Run},
+};
 pub(crate) use self::{
     cancel::cancel,
+    simulate::{dry_run, submit as simulate},
     sources::check_request,
     start::{recover, start_waiting},
 };
-use self::{progress::Progress, runner::RefreshActor};
 use crate::{node::Shared, outcome::refusal, tenant::Change};
 
 /// The refreshes of a node.
@@ -53,8 +65,9 @@ pub(crate) struct Refreshes {
     wake: Notify,
     /// Counts ended runs, to wait for.
     pub(crate) ended: watch::Sender<u64>,
-    /// Says to a run that could not store its end that it may try again.
+    /// Says to a run that waits, for the store or for its time, that it may look again.
     again: watch::Sender<()>,
+    pub(crate) left_behind: apart::LeftBehind,
 }
 
 struct State {
@@ -85,6 +98,7 @@ impl Refreshes {
             wake,
             ended: watch::channel(0).0,
             again: watch::channel(()).0,
+            left_behind: apart::LeftBehind::default(),
         }
     }
 
@@ -127,6 +141,8 @@ impl Refreshes {
     pub(crate) fn cancel_of(&self, id: InstanceId) {
         if let Some(running) = self.state.lock().running.get(&id) {
             running.progress.cancel();
+            // One that waits must look at once.
+            self.again.send_replace(());
         }
     }
 
@@ -179,7 +195,7 @@ pub(crate) fn new_job(
             catalog::job(change.snapshot, incarnation, *id).map_err(|error| refusal(&error))?;
         let joins = |job: &Job| match job.kind {
             // Each upload is a job of its own; a re-projection must see what was configured last.
-            JobKind::Upload(_) | JobKind::Copy(_) => false,
+            JobKind::Upload(_) | JobKind::Copy(_) | JobKind::Simulate(_) => false,
             JobKind::Reproject => job.kind == kind && job.status == JobStatus::Queued,
             JobKind::Sources | JobKind::Refresh(_) => job.kind == kind,
         };

@@ -1,6 +1,6 @@
 //! Owns loading the entity `Customer`: profiles, their key ring, and who they were before.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use sanntid_engine::{Claim, View, key_members, key_text};
 use sanntid_store::{Kv, Loader, TenantView};
@@ -102,9 +102,10 @@ pub(crate) struct ProfileRows<'a> {
     incarnation: Incarnation,
     table: TableId,
     key: (usize, EdmType, String),
-    alternate: Vec<(usize, String, String)>,
+    alternate: Arc<[(usize, String, String)]>,
     previous: PreviousIds<'a>,
-    view: StoreView,
+    /// Taken when it is needed: none is held while a file is read.
+    view: Option<StoreView>,
     /// What was written since `view` was taken.
     ids: std::collections::HashSet<ProfileId>,
     keys: HashMap<(String, String), ProfileId>,
@@ -119,7 +120,7 @@ impl<'a> ProfileRows<'a> {
         table: TableId,
         schema: &EntitySchema,
         previous: PreviousIds<'a>,
-    ) -> Result<Self, Failure> {
+    ) -> Self {
         let at = schema.key.unwrap_or(0);
         let key = schema.attributes.get(at);
         let key = key.map_or((at, EdmType::String, String::new()), |key| {
@@ -129,19 +130,19 @@ impl<'a> ProfileRows<'a> {
             let column = schema.attributes.get(at).map(|column| column.name.clone());
             (at, key.qualified_name(), column.unwrap_or_default())
         };
-        Ok(Self {
+        Self {
             kv,
             incarnation,
             table,
             key,
             alternate: schema.alternate_keys().map(named).collect(),
             previous,
-            view: TenantView::new(kv.snapshot()?, incarnation),
+            view: None,
             ids: std::collections::HashSet::new(),
             keys: HashMap::new(),
             rows: 0,
             bytes: 0,
-        })
+        }
     }
 
     fn id_of(&self, row: &Row) -> Result<ProfileId, Unusable> {
@@ -154,11 +155,25 @@ impl<'a> ProfileRows<'a> {
         })
     }
 
+    fn view(&mut self) -> Result<&StoreView, Failure> {
+        let view = match self.view.take() {
+            Some(view) => view,
+            None => TenantView::new(self.kv.snapshot()?, self.incarnation),
+        };
+        Ok(self.view.insert(view))
+    }
+
+    fn is_taken(&mut self, id: &ProfileId) -> Result<bool, Failure> {
+        let table = self.table;
+        Ok(self.ids.contains(id) || self.view()?.profile(table, id)?.is_some())
+    }
+
     /// The profile that holds a key already.
-    fn holder(&self, entity: &str, key: &str) -> Result<Option<ProfileId>, Failure> {
+    fn holder(&mut self, entity: &str, key: &str) -> Result<Option<ProfileId>, Failure> {
+        let table = self.table;
         match self.keys.get(&(entity.to_owned(), key.to_owned())) {
             Some(holder) => Ok(Some(holder.clone())),
-            None => Ok(self.view.resolve_key(self.table, entity, key)?),
+            None => Ok(self.view()?.resolve_key(table, entity, key)?),
         }
     }
 }
@@ -177,14 +192,14 @@ impl TakeRows for ProfileRows<'_> {
                 reason,
             }))
         };
-        if self.ids.contains(&id) || self.view.profile(self.table, &id)?.is_some() {
+        if self.is_taken(&id)? {
             return unusable(
                 &self.key.2,
                 "a row before this one has the same key".to_owned(),
             );
         }
         let mut keys = Vec::new();
-        for (at, entity, column) in &self.alternate {
+        for (at, entity, column) in Arc::clone(&self.alternate).iter() {
             for key in key_members(row.get(*at)) {
                 match self.holder(entity, &key)? {
                     Some(holder) if holder != id => {
@@ -208,13 +223,11 @@ impl TakeRows for ProfileRows<'_> {
         Ok(None)
     }
 
-    fn refresh(&mut self) -> Result<(), Failure> {
-        self.view = TenantView::new(self.kv.snapshot()?, self.incarnation);
-        // Taken anew when it is needed: a snapshot must not be held for long.
+    fn rest(&mut self) {
+        self.view = None;
         self.previous.current = None;
         self.ids.clear();
         self.keys.clear();
-        Ok(())
     }
 
     fn written(&self) -> (u64, u64) {

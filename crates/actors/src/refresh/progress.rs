@@ -1,12 +1,15 @@
 //! Owns how far a running job came, and the wish that it stop.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
 };
 
-use parking_lot::Mutex;
-use sanntid_types::{Clock, Instant, JobStatus, Stage, StageName};
+use parking_lot::{Condvar, Mutex};
+use sanntid_types::{Clock, Instant, JobId, JobStatus, Stage, StageName};
 
 /// Why a job stops before it is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,16 +24,45 @@ const GO_ON: u8 = 0;
 const CANCELLED: u8 = 1;
 const INTERRUPTED: u8 = 2;
 
+const AT_WORK: u8 = 0;
+const AT_SOURCE: u8 = 1;
+const GIVEN_UP: u8 = 2;
+
 /// Shared by the job's thread, which reports, and everybody who asks.
 pub(crate) struct Progress {
+    job: JobId,
     clock: Arc<dyn Clock>,
-    deadline: Instant,
+    time: Mutex<TimeLimit>,
     stop: AtomicU8,
+    /// Wakes a thread that waits for something else than the wish that it stop.
+    stopped: (Mutex<()>, Condvar),
+    /// Whether the job's thread is with a data source, which may never answer.
+    place: AtomicU8,
     stages: Mutex<Vec<(Stage, Option<Instant>)>>,
 }
 
+/// Counts the time that a job has had; while the clock can't be trusted it stands still.
+struct TimeLimit {
+    limit: Duration,
+    spent: Duration,
+    /// The last look, where the clock could be trusted then.
+    seen: Option<Instant>,
+}
+
+impl TimeLimit {
+    /// Whether the time is over.
+    fn is_over(&mut self, now: Instant, is_trusted: bool) -> bool {
+        let before = std::mem::replace(&mut self.seen, is_trusted.then_some(now));
+        if let Some(before) = before.filter(|_| is_trusted) {
+            self.spent += Duration::from_millis(millis_between(before, now));
+        }
+        self.spent > self.limit
+    }
+}
+
 impl Progress {
-    pub(crate) fn new(clock: Arc<dyn Clock>, deadline: Instant) -> Arc<Self> {
+    /// Begins with all stages queued; the job may take `limit`.
+    pub(crate) fn new(job: JobId, clock: Arc<dyn Clock>, limit: Duration) -> Arc<Self> {
         let stage = |name| Stage {
             name,
             status: JobStatus::Queued,
@@ -42,10 +74,18 @@ impl Progress {
             .into_iter()
             .map(|name| (stage(name), None))
             .collect();
+        let time = TimeLimit {
+            limit,
+            spent: Duration::ZERO,
+            seen: clock.is_trusted().then_some(clock.now()),
+        };
         Arc::new(Self {
+            job,
             clock,
-            deadline,
+            time: Mutex::new(time),
             stop: AtomicU8::new(GO_ON),
+            stopped: (Mutex::new(()), Condvar::new()),
+            place: AtomicU8::new(AT_WORK),
             stages: Mutex::new(stages),
         })
     }
@@ -59,11 +99,13 @@ impl Progress {
             stage.rows_total = rows_total;
             *since = Some(now);
         });
+        tracing::debug!(job_id = %self.job, stage = ?name, "a stage begins");
     }
 
     /// Counts rows of a stage.
     pub(crate) fn rows(&self, name: StageName, count: u64) {
         self.with(name, |stage, _| stage.rows += count);
+        tracing::trace!(job_id = %self.job, stage = ?name, count, "rows are done");
     }
 
     /// Says that a stage is done.
@@ -108,20 +150,75 @@ impl Progress {
         self.stop
             .compare_exchange(GO_ON, CANCELLED, Ordering::AcqRel, Ordering::Acquire)
             .ok();
+        self.wake();
     }
 
     pub(crate) fn interrupt(&self) {
         self.stop.store(INTERRUPTED, Ordering::Release);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        // Held by whoever looks before it waits: nobody misses the wish.
+        drop(self.stopped.0.lock());
+        self.stopped.1.notify_all();
+    }
+
+    /// Waits on the job's thread; a wish that the job stop ends it at once.
+    pub(crate) fn pause(&self, delay: Duration) -> Result<(), Stop> {
+        let mut guard = self.stopped.0.lock();
+        if self.stop.load(Ordering::Acquire) == GO_ON {
+            self.stopped.1.wait_for(&mut guard, delay);
+        }
+        drop(guard);
+        self.check()
+    }
+
+    /// Does on the job's thread what may never come back, such as a read of a network's file.
+    ///
+    /// Must not hold anything of the store meanwhile: [`Self::give_up`] leaves the thread behind, and
+    /// all that it gets to do afterwards is to end.
+    pub(crate) fn at_source<T>(&self, read: impl FnOnce() -> T) -> Result<T, Stop> {
+        self.go(AT_WORK, AT_SOURCE)?;
+        let value = read();
+        self.go(AT_SOURCE, AT_WORK)?;
+        Ok(value)
+    }
+
+    /// Leaves the job's thread behind where it is with a data source; says whether it was.
+    pub(crate) fn give_up(&self) -> bool {
+        self.place
+            .compare_exchange(AT_SOURCE, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    fn go(&self, from: u8, to: u8) -> Result<(), Stop> {
+        let gone = self
+            .place
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
+        if gone.is_ok() {
+            return Ok(());
+        }
+        // It was given up: nobody hears the reason any more.
+        self.check().and(Err(Stop::TimedOut))
     }
 
     /// Whether the job is to stop, and why.
+    ///
+    /// A clock that jumps takes no time from the job: it is not trusted at the look after the jump.
     pub(crate) fn check(&self) -> Result<(), Stop> {
         match self.stop.load(Ordering::Acquire) {
-            CANCELLED => Err(Stop::Cancelled),
-            INTERRUPTED => Err(Stop::Interrupted),
-            _ if self.clock.now() > self.deadline => Err(Stop::TimedOut),
-            _ => Ok(()),
+            CANCELLED => return Err(Stop::Cancelled),
+            INTERRUPTED => return Err(Stop::Interrupted),
+            _ => {}
         }
+        let mut time = self.time.lock();
+        // In this order: a jump between the two must not count.
+        let now = self.clock.now();
+        if time.is_over(now, self.clock.is_trusted()) {
+            return Err(Stop::TimedOut);
+        }
+        Ok(())
     }
 
     fn end(&self, name: StageName, status: JobStatus) {
@@ -130,6 +227,7 @@ impl Progress {
             stage.status = status;
             stage.duration_ms += since.take().map_or(0, |since| millis_between(since, now));
         });
+        tracing::debug!(job_id = %self.job, stage = ?name, ?status, "a stage ends");
     }
 
     fn with(&self, name: StageName, change: impl FnOnce(&mut Stage, &mut Option<Instant>)) {

@@ -8,6 +8,7 @@ use sanntid_types::{ActivityConfig, EntitySchema, EntityType, Incarnation, Row, 
 
 use super::{
     load::{StoreView, TakeRows, Unusable},
+    members::Members,
     run::Failure,
 };
 
@@ -19,9 +20,12 @@ pub(crate) struct OtherRows<'a> {
     schema: Arc<EntitySchema>,
     /// How its rows become activities, where they do.
     config: Option<ActivityConfig>,
-    view: StoreView,
+    /// Taken when it is needed: none is held while a file is read.
+    view: Option<StoreView>,
     /// Keys that were written since `view` was taken.
     keys: HashSet<String>,
+    /// Counts the members of segments, where these are rows of such.
+    members: Option<Members>,
     rows: u64,
     bytes: u64,
 }
@@ -33,18 +37,30 @@ impl<'a> OtherRows<'a> {
         table: TableId,
         schema: &Arc<EntitySchema>,
         config: Option<ActivityConfig>,
-    ) -> Result<Self, Failure> {
-        Ok(Self {
+    ) -> Self {
+        Self {
             kv,
             incarnation,
             table,
             schema: Arc::clone(schema),
             config,
-            view: TenantView::new(kv.snapshot()?, incarnation),
+            view: None,
             keys: HashSet::new(),
+            members: Members::of(schema),
             rows: 0,
             bytes: 0,
-        })
+        }
+    }
+
+    fn is_taken(&mut self, key: &str) -> Result<bool, Failure> {
+        if self.keys.contains(key) {
+            return Ok(true);
+        }
+        let view = match self.view.take() {
+            Some(view) => view,
+            None => TenantView::new(self.kv.snapshot()?, self.incarnation),
+        };
+        Ok(self.view.insert(view).has_row(self.table, key)?)
     }
 
     /// The row's key; rows of an entity without one are numbered.
@@ -71,7 +87,7 @@ impl OtherRows<'_> {
 impl TakeRows for OtherRows<'_> {
     fn take(&mut self, loader: &mut Loader<'_>, row: &Row) -> Result<Option<Unusable>, Failure> {
         let key = self.key_of(row);
-        if self.keys.contains(&key) || self.view.has_row(self.table, &key)? {
+        if self.is_taken(&key)? {
             let column = self
                 .schema
                 .key
@@ -96,16 +112,25 @@ impl TakeRows for OtherRows<'_> {
         if let Some(customer) = self.customer_of(row) {
             loader.row_of_customer(self.table, &customer, &key)?;
         }
+        if let Some(members) = &mut self.members {
+            members.add(row);
+        }
         self.rows += 1;
         self.bytes += row.as_bytes().len() as u64;
         self.keys.insert(key);
         Ok(None)
     }
 
-    fn refresh(&mut self) -> Result<(), Failure> {
-        self.view = TenantView::new(self.kv.snapshot()?, self.incarnation);
+    fn rest(&mut self) {
+        self.view = None;
         self.keys.clear();
-        Ok(())
+    }
+
+    fn finish(&mut self, loader: &mut Loader<'_>) -> Result<(), Failure> {
+        match &self.members {
+            Some(members) => members.write(loader, self.table),
+            None => Ok(()),
+        }
     }
 
     fn written(&self) -> (u64, u64) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use sanntid_engine::TenantState;
 use sanntid_types::{
-    Error, ErrorCode, InstanceId, Job, JobId, JobKind, JobStatus, Retry, RowRejection,
+    Error, ErrorCode, InstanceId, Instant, Job, JobId, JobKind, JobStatus, Retry, RowRejection,
 };
 
 use super::{
@@ -99,6 +99,7 @@ pub(crate) struct Run {
     pub(crate) instance: InstanceId,
     pub(crate) job: JobId,
     pub(crate) kind: JobKind,
+    pub(crate) begun_at: Instant,
     /// As it was when the run began; only jobs change its entities.
     pub(crate) state: Arc<TenantState>,
     pub(crate) progress: Arc<Progress>,
@@ -117,6 +118,7 @@ impl Run {
             instance: state.instance,
             job: job.id,
             kind: job.kind.clone(),
+            begun_at: job.started_at.unwrap_or(job.submitted_at),
             state,
             progress,
             rejections: Mutex::default(),

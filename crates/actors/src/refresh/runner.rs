@@ -14,11 +14,12 @@ use sanntid_store::{Loader, catalog};
 use sanntid_types::{Error, ErrorCode, InstanceId, JobKind, JobReport, Retry, StageName};
 
 use super::{
-    copy, effect,
+    apart, copy, effect,
     end::{self, Outcome},
     input,
     load::{self, Plan},
     run::{Failure, Run},
+    simulate,
     sources::{self, Opened},
     switch::{self, Switched},
     timeline,
@@ -108,9 +109,10 @@ async fn count(run: &Arc<Run>, switched: Switched) -> Result<JobReport, Failure>
 
 async fn to_switch(shared: &Arc<Shared>, run: &Arc<Run>) -> Result<Switched, Failure> {
     let sources = Arc::new(open_sources(shared, run).await?);
-    let (loading, opened) = (Arc::clone(run), Arc::clone(&sources));
-    let mut plan = Arc::new(aside(move || load_input(&loading, &opened)).await?);
+    let opened = Arc::clone(&sources);
+    let mut plan = Arc::new(apart::read(run, move |run| load_input(run, &opened)).await?);
     run.progress.begin(StageName::ProfileStore, None);
+    simulate::stretch(shared, run).await?;
     for _ in 0..=REPROJECTIONS_MAX {
         let (deciding, new, opened) = (Arc::clone(run), Arc::clone(&plan), Arc::clone(&sources));
         let decide = move |change: &mut Change<'_>| {
@@ -164,8 +166,9 @@ async fn open_sources(shared: &Arc<Shared>, run: &Arc<Run>) -> Result<Vec<Opened
         return Ok(Vec::new());
     };
     run.progress.begin(StageName::Ingestion, None);
-    let (opening, request) = (Arc::clone(run), request.clone());
-    let opened = aside(move || sources::open(&opening, &request)).await?;
+    shared.refreshes.left_behind.check()?;
+    let request = request.clone();
+    let opened = apart::read(run, move |run| sources::open(run, &request)).await?;
     let entering = opened.clone();
     ask(shared, run, move |change| sources::enter(change, &entering)).await
 }
@@ -180,6 +183,7 @@ fn load_input(run: &Run, sources: &[Opened]) -> Result<Plan, Failure> {
         }
         JobKind::Reproject => None,
         JobKind::Copy(source) => return copy::load(run, source),
+        JobKind::Simulate(ref simulation) => return simulate::load(run, simulation),
         JobKind::Refresh(_) => return load::load(run, input::of_sources(sources)?),
         JobKind::Sources => {
             return Err(Error::new(ErrorCode::NotServed, "no source is configured").into());
@@ -212,6 +216,11 @@ async fn project_again(shared: &Arc<Shared>, run: &Arc<Run>, plan: &Plan) -> Res
         run.rejections.lock().forget_activities();
         let mut loader = Loader::new(&*run.shared.kv, incarnation);
         let built = timeline::build(&run, &mut loader, &configs, &plan.switch.entities)?;
+        let absorbed_in = plan.switch.timeline.filter(|_| plan.switch.simulated);
+        let built = match absorbed_in {
+            Some(before) => timeline::carry_absorbed(&run, &mut loader, before, built, |_| false)?,
+            None => built,
+        };
         loader.finish()?;
         if let Some(before) = plan.switch.timeline.replace(built.table) {
             plan.new_tables.retain(|table| *table != before);
@@ -232,10 +241,6 @@ async fn aside<T: Send + 'static>(
 ) -> Result<T, Failure> {
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,
-        Err(error) => {
-            tracing::error!(%error, "a refresh has panicked");
-            let text = "the refresh failed by a fault of the server; nothing was changed";
-            Err(Error::new(ErrorCode::Internal, text).into())
-        }
+        Err(_) => Err(apart::panicked()),
     }
 }

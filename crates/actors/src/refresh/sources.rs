@@ -3,13 +3,13 @@
 //!
 //! Must not read rows.
 
-use std::{collections::BTreeMap, fs, path::Path, time::UNIX_EPOCH};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::UNIX_EPOCH};
 
-use sanntid_sources::{EntityFile, Folder};
-use sanntid_store::{WriteBatch, catalog};
+use sanntid_sources::{EntityFile, Folder, StopCheck};
+use sanntid_store::{Snapshot, WriteBatch, catalog};
 use sanntid_types::{
-    CUSTOMER, DataSource, DataSourceId, EntityName, Error, ErrorCode, Job, JobKind, JobStatus,
-    Manifest, Origin, RefreshRequest, SourceRefresh, SourceState,
+    BucketLocation, CUSTOMER, DataSource, DataSourceId, EntityName, Error, ErrorCode, Incarnation,
+    Job, JobKind, JobStatus, Manifest, Origin, RefreshRequest, SourceRefresh, SourceState,
 };
 
 use super::{
@@ -89,7 +89,9 @@ pub(crate) fn open(run: &Run, request: &RefreshRequest) -> Result<Vec<Opened>, F
     for (source, state) in wanted {
         run.progress.check()?;
         let found = look(run, source)?;
-        if request.forced || state.fingerprint.as_ref() != Some(&found.fingerprint) {
+        // After a simulation the same content is news: it makes the generation real again.
+        let is_known = state.fingerprint.as_ref() == Some(&found.fingerprint);
+        if request.forced || run.state.simulated || !is_known {
             opened.push(found);
         }
     }
@@ -200,7 +202,9 @@ pub(crate) fn note_loaded(change: &mut Change<'_>, kind: &JobKind, opened: &[Ope
                 of_source.push(name.clone());
                 Origin::Source(one.source.id)
             }
-            JobKind::Copy(_) | JobKind::Reproject | JobKind::Sources => continue,
+            JobKind::Copy(_) | JobKind::Reproject | JobKind::Simulate(_) | JobKind::Sources => {
+                continue;
+            }
         };
         let same = |other: &EntityName| other.as_str().eq_ignore_ascii_case(name.as_str());
         change.state.origins.retain(|other, _| !same(other));
@@ -220,7 +224,12 @@ pub(crate) fn note_loaded(change: &mut Change<'_>, kind: &JobKind, opened: &[Ope
 }
 
 /// Notes with the end of a job that has not switched how it ended for its data sources.
-pub(crate) fn note_end(run: &Run, job: &Job, batch: &mut WriteBatch) -> Result<(), Failure> {
+pub(crate) fn note_end(
+    snapshot: &dyn Snapshot,
+    incarnation: Incarnation,
+    job: &Job,
+    batch: &mut WriteBatch,
+) -> sanntid_store::Result<()> {
     let JobKind::Refresh(request) = &job.kind else {
         return Ok(());
     };
@@ -231,37 +240,56 @@ pub(crate) fn note_end(run: &Run, job: &Job, batch: &mut WriteBatch) -> Result<(
             return Ok(());
         }
     };
-    let snapshot = run.shared.kv.snapshot()?;
-    for source in catalog::data_sources(&*snapshot, run.state.incarnation) {
+    for source in catalog::data_sources(snapshot, incarnation) {
         let source = source?;
         if request.covers(source.id) {
-            let mut state = catalog::source_state(&*snapshot, run.state.incarnation, &source)?;
+            let mut state = catalog::source_state(snapshot, incarnation, &source)?;
             state.refresh = refresh;
-            catalog::put_source_state(batch, run.state.incarnation, source.id, &state);
+            catalog::put_source_state(batch, incarnation, source.id, &state);
         }
     }
     Ok(())
 }
 
 fn look(run: &Run, source: DataSource) -> Result<Opened, Failure> {
+    if let Some(bucket) = source.location.bucket().cloned() {
+        return look_into(run, source, &bucket);
+    }
     let folders = &run.shared.config.data_source_folders;
-    let root = real_folder(&source.location, folders)
+    let root = run
+        .progress
+        .at_source(|| real_folder(&source.location, folders))?
         .map_err(|error| refuse(&source, error.code, &error.message))?;
     let manifest = root.join(MANIFEST);
     let unreadable = |why: &str| Failure::from(refuse(&source, ErrorCode::InvalidArgument, why));
-    let real = fs::canonicalize(&manifest)
-        .map_err(|error| unreadable(&format!("{MANIFEST} can't be read: {}", error.kind())))?;
+    let real = retried(&run.progress, || {
+        fs::canonicalize(&manifest).map_err(sanntid_sources::Error::Io)
+    })?;
+    let real = real.map_err(|error| {
+        let why = match &error {
+            // Its own text would show a path of this machine.
+            sanntid_sources::Error::Io(error) => error.kind().to_string(),
+            other => other.to_string(),
+        };
+        unreadable(&format!("{MANIFEST} can't be read: {why}"))
+    })?;
     if !real.starts_with(&root) {
         return Err(unreadable(&format!(
             "{MANIFEST} leads out of the folder by a symbolic link"
         )));
     }
-    if !real.is_file() {
+    let opened = retried(&run.progress, || {
+        if !real.is_file() {
+            return Ok(None);
+        }
+        let folder = Folder::open_with_files(&real, &root)?;
+        let fingerprint = fingerprint(&folder);
+        Ok(Some((folder, fingerprint)))
+    })?;
+    let Some((folder, fingerprint)) = opened.map_err(|error| unreadable(&error.to_string()))?
+    else {
         return Err(unreadable(&format!("{MANIFEST} is no file")));
-    }
-    let folder = retried(|| Folder::open_with_files(&real, &root))
-        .map_err(|error| unreadable(&error.to_string()))?;
-    let fingerprint = fingerprint(&folder);
+    };
     Ok(Opened {
         fingerprint,
         files: folder.files().to_vec(),
@@ -270,17 +298,39 @@ fn look(run: &Run, source: DataSource) -> Result<Opened, Failure> {
     })
 }
 
-/// What a folder's content is recognized by: its manifest, and name, length and time of each file.
+/// Looks into a bucket; it makes its own retries.
+fn look_into(run: &Run, source: DataSource, bucket: &BucketLocation) -> Result<Opened, Failure> {
+    let progress = Arc::clone(&run.progress);
+    let stop: StopCheck = Arc::new(move || progress.check().is_err());
+    let folder = run.progress.at_source(|| {
+        let credentials = source.credentials.as_deref();
+        let place = run.shared.open_bucket(bucket, credentials, stop)?;
+        let opened = Folder::open_in(&place, MANIFEST);
+        opened.map_err(|error| Error::new(ErrorCode::InvalidArgument, error.to_string()))
+    })?;
+    let folder = folder.map_err(|error| refuse(&source, error.code, &error.message))?;
+    Ok(Opened {
+        fingerprint: fingerprint(&folder),
+        files: folder.files().to_vec(),
+        manifest: folder.manifest,
+        source,
+    })
+}
+
+/// What a folder's content is recognized by: its manifest, and name, length and time of each file;
+/// of a Delta table also its version, of a bucket's object its tag.
 fn fingerprint(folder: &Folder) -> String {
     let mut hash = blake3::Hasher::new();
     hash.update(format!("{:?}", folder.manifest).as_bytes());
     for file in folder.files() {
         let of_file = format!(
-            "\0{:?} {:?} {} {:?}",
+            "\0{:?} {:?} {} {:?} {:?} {:?}",
             file.entity,
             file.name,
             file.bytes,
-            changed_at(&file.path)
+            changed_at(&file.path),
+            file.table_version(),
+            file.object_version()
         );
         hash.update(of_file.as_bytes());
     }

@@ -11,7 +11,7 @@ use sanntid_store::{
 };
 use sanntid_types::{Incarnation, InstanceId, Instant, JobId, JobStatus};
 
-use super::{Progress, RefreshActor, Running, end::end_interrupted, run::Run};
+use super::{Progress, RefreshActor, Running, end::end_interrupted, run::Run, sources};
 use crate::node::{Shared, settled_snapshot};
 
 /// Fails what a crash interrupted and finds what waits; for the start of a node.
@@ -42,6 +42,7 @@ pub(crate) fn recover(kv: &dyn Kv, now: Instant) -> sanntid_store::Result<VecDeq
         tracing::warn!(instance_id = %state.instance, job_id = %id, "a refresh was interrupted");
         end_interrupted(&mut job, now);
         catalog::put_job(&mut batch, incarnation, &job);
+        sources::note_end(&*snapshot, incarnation, &job, &mut batch)?;
         give_up_tables(&*snapshot, &mut batch, incarnation, id, now)?;
     }
     drop(snapshot);
@@ -130,6 +131,7 @@ fn begin(shared: &Arc<Shared>, id: InstanceId) -> sanntid_store::Result<Option<R
             // Nothing of this instance runs: the store failed when this one began or ended.
             end_interrupted(&mut job, now);
             catalog::put_job(&mut batch, incarnation, &job);
+            sources::note_end(&*snapshot, incarnation, &job, &mut batch)?;
             give_up_tables(&*snapshot, &mut batch, incarnation, job.id, now)?;
         }
     }
@@ -142,9 +144,11 @@ fn begin(shared: &Arc<Shared>, id: InstanceId) -> sanntid_store::Result<Option<R
     if !batch.is_empty() {
         shared.kv.commit(batch)?;
     }
-    let deadline = now.plus(shared.config.refresh_time_max);
-    let progress = Progress::new(Arc::clone(&shared.clock), deadline);
-    Ok(oldest.map(|job| Run::new(Arc::clone(shared), &job, Arc::new(state), progress)))
+    Ok(oldest.map(|job| {
+        let limit = shared.config.refresh_time_max;
+        let progress = Progress::new(job.id, Arc::clone(&shared.clock), limit);
+        Run::new(Arc::clone(shared), &job, Arc::new(state), progress)
+    }))
 }
 
 fn launch(shared: &Arc<Shared>, run: Run) {

@@ -82,7 +82,10 @@ fn mark_tables(batch: &mut WriteBatch, before: &TenantState, plan: &Plan, now: I
         .iter()
         .map(|entity| entity.table)
         .filter(|table| !stays(*table));
-    for table in replaced.chain(before.timeline) {
+    let timeline = before
+        .timeline
+        .filter(|table| plan.switch.timeline != Some(*table));
+    for table in replaced.chain(timeline) {
         catalog::give_up_table(batch, incarnation, table, now);
     }
 }

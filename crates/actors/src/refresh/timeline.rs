@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use sanntid_engine::{EntityTable, Owner, View, project_row};
+use sanntid_engine::{EntityTable, Owner, SourceContent, View, project_row};
 use sanntid_store::{Loader, TenantView};
 use sanntid_types::{
-    ActivityConfig, ActivityId, CUSTOMER, RejectionKind, Row, RowRejection, StageName, TableId,
+    ActivityConfig, ActivityId, CUSTOMER, EntityName, RejectionKind, Row, RowRejection, StageName,
+    TableId,
 };
 
 use super::{
@@ -71,6 +72,37 @@ pub(crate) fn build(
     }
     run.progress.done(StageName::Activity);
     Ok(projection.built)
+}
+
+/// Takes what a simulation absorbed along from a timeline into one that was made anew, except where
+/// that holds an activity of the same id, or `is_brought` says that the entity's rows are newer.
+pub(crate) fn carry_absorbed(
+    run: &Run,
+    loader: &mut Loader<'_>,
+    from: TableId,
+    mut built: Built,
+    is_brought: impl Fn(&EntityName) -> bool,
+) -> Result<Built, Failure> {
+    loader.flush()?;
+    let view = TenantView::new(run.shared.kv.snapshot()?, run.state.incarnation);
+    let mut together = 0;
+    for absorbed in view.absorbed(from) {
+        let absorbed = absorbed?;
+        together += 1;
+        if together == ROWS_TOGETHER {
+            run.progress.check()?;
+            together = 0;
+        }
+        let is_newer = match &absorbed.content {
+            SourceContent::Absorbed { entity, .. } => entity.as_ref().is_some_and(&is_brought),
+            SourceContent::Row { .. } => true,
+        };
+        if !is_newer && view.source_activity(built.table, &absorbed.id)?.is_none() {
+            loader.absorbed(built.table, &absorbed)?;
+            built.matched += 1;
+        }
+    }
+    Ok(built)
 }
 
 /// A timeline while it is made.

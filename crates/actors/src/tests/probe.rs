@@ -49,11 +49,17 @@ impl Clock for SetClock {
     fn is_trusted(&self) -> bool {
         self.is_trusted.load(Ordering::SeqCst)
     }
+
+    fn confirm(&self) {
+        self.trust(true);
+    }
 }
 
 /// Holds up whoever comes through, while it is closed.
 pub(super) struct Gate {
     closed: Mutex<bool>,
+    /// Closes by itself before the passage of this number.
+    closes_at: AtomicU64,
     opened: Condvar,
     waiting: watch::Sender<usize>,
     /// How many came through.
@@ -64,6 +70,7 @@ impl Gate {
     fn open() -> Self {
         Self {
             closed: Mutex::new(false),
+            closes_at: AtomicU64::new(u64::MAX),
             opened: Condvar::new(),
             waiting: watch::channel(0).0,
             passed: AtomicU64::new(0),
@@ -74,7 +81,25 @@ impl Gate {
         *self.closed.lock() = true;
     }
 
+    /// Lets `count` more through and then closes.
+    pub(super) fn close_after(&self, count: u64) {
+        let at = self.count() + count;
+        self.closes_at.store(at, Ordering::SeqCst);
+    }
+
+    /// Whether somebody stands before the closed gate.
+    pub(super) fn holds_somebody(&self) -> bool {
+        *self.waiting.borrow() > 0
+    }
+
     pub(super) fn reopen(&self) {
+        self.closes_at.store(u64::MAX, Ordering::SeqCst);
+        *self.closed.lock() = false;
+        self.opened.notify_all();
+    }
+
+    /// Opens, but goes on to close by itself as it was told.
+    pub(super) fn pass_on(&self) {
         *self.closed.lock() = false;
         self.opened.notify_all();
     }
@@ -91,6 +116,7 @@ impl Gate {
 
     fn pass(&self) {
         let mut closed = self.closed.lock();
+        *closed |= self.count() >= self.closes_at.load(Ordering::SeqCst);
         if *closed {
             self.waiting.send_modify(|count| *count += 1);
             self.opened.wait_while(&mut closed, |closed| *closed);

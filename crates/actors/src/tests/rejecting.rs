@@ -1,13 +1,13 @@
 //! Owns the tests of rows and parts that a refresh can't use: listed, counted, limited.
 
-use sanntid_engine::Tenants;
+use sanntid_engine::{PartFormat, PartPacking, Tenants};
 use sanntid_types::{
     ErrorCode, Generation, InstanceId, Job, JobStatus, RejectionKind, RowRejection, Settings,
 };
 
 use super::{
     refreshing::report,
-    samples::{CSV, ORDERS, city, customers, manifest, noon, seconds},
+    samples::{ORDERS, city, customers, manifest, noon, seconds},
     world::{World, run},
 };
 
@@ -137,7 +137,7 @@ fn an_unreadable_part_fails_a_refresh_and_is_named() {
         let world = World::new();
         let a = world.instance(1).await;
         let upload = world.open(a, manifest(noon(), vec![customers()])).await;
-        let format = sanntid_engine::PartFormat { gzip: true, ..CSV };
+        let format = PartFormat::Csv(PartPacking::Gzip);
         let sent = world.part(a, upload, "Customer", (1, format), b"no gzip at all");
         sent.await.expect("taken");
         let job = world

@@ -5,7 +5,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use sanntid_engine::{AppendCall, CallError, OnUnknownCustomer, PartFormat, PartKind, PatchCall};
+use sanntid_engine::{
+    AppendCall, CallError, OnUnknownCustomer, PartFormat, PartPacking, PatchCall,
+};
 use sanntid_types::{
     ActivityConfig, AlternateKey, EdmType, EntityName, EntityType, Error, ErrorCode, InstanceId,
     Instant, Manifest, ManifestAttribute, ManifestEntity, ProfileId, Relationship,
@@ -13,10 +15,7 @@ use sanntid_types::{
 
 /// When every world begins.
 pub(super) const NOON: &str = "2026-11-23T12:00:00Z";
-pub(super) const CSV: PartFormat = PartFormat {
-    kind: PartKind::Csv,
-    gzip: false,
-};
+pub(super) const CSV: PartFormat = PartFormat::Csv(PartPacking::None);
 pub(super) const ORDERS: &str = "Shop_Orders";
 pub(super) const HEADER: &str = "CustomerId,City,Score,ContactId,PreviousCustomerId\n";
 pub(super) const ORDERS_HEADER: &str = "OrderId,OrderedOn,ContactId\n";

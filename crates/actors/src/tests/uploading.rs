@@ -2,7 +2,7 @@
 
 use std::{fs, io::Write, path::PathBuf};
 
-use sanntid_engine::{PartFormat, PartKind, SnapshotState, Tenants};
+use sanntid_engine::{PartFormat, PartPacking, SnapshotState, Tenants};
 use sanntid_types::{EntityName, ErrorCode, InstanceId, JobStatus, ManifestEntity, SnapshotId};
 
 use super::{
@@ -20,6 +20,10 @@ fn gzip(content: &str) -> Vec<u8> {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(content.as_bytes()).unwrap();
     packed.finish().unwrap()
+}
+
+fn zstd(content: &str) -> Vec<u8> {
+    zstd::encode_all(content.as_bytes(), 3).unwrap()
 }
 
 pub(super) fn files(world: &World) -> Vec<PathBuf> {
@@ -57,14 +61,19 @@ fn parts_of_every_encoding_are_loaded_in_their_order() {
         let opened = opened.await.expect("opened");
         assert_eq!(opened.state, SnapshotState::Open);
         assert_eq!(opened.expires_at, noon().plus(seconds(24 * 3600)));
-        let format = |kind, gzip| PartFormat { kind, gzip };
         let row = |id: &str| format!("{{\"CustomerId\": \"{id}\", \"City\": \"{id} by\"}}\n");
         let csv = |id: &str| format!("{HEADER}{id},{id} by,1,,\n");
         let parts = [
-            (4, format(PartKind::Ndjson, true), gzip(&row("d"))),
+            (4, PartFormat::Ndjson(PartPacking::Gzip), gzip(&row("d"))),
             (1, CSV, csv("a").into_bytes()),
-            (3, format(PartKind::Ndjson, false), row("c").into_bytes()),
-            (2, format(PartKind::Csv, true), gzip(&csv("b"))),
+            (
+                3,
+                PartFormat::Ndjson(PartPacking::None),
+                row("c").into_bytes(),
+            ),
+            (2, PartFormat::Csv(PartPacking::Gzip), gzip(&csv("b"))),
+            (5, PartFormat::Csv(PartPacking::Zstd), zstd(&csv("e"))),
+            (6, PartFormat::Ndjson(PartPacking::Zstd), zstd(&row("f"))),
         ];
         for (number, format, content) in parts {
             let part = (number, format);
@@ -79,8 +88,8 @@ fn parts_of_every_encoding_are_loaded_in_their_order() {
         let job = world.ended(a, job.id).await;
         assert_eq!((job.status, job.error), (JobStatus::Successful, None));
         let report = job.report.expect("a report");
-        assert_eq!((report.rows_read, report.profiles), (4, 4));
-        for id in ["a", "b", "c", "d"] {
+        assert_eq!((report.rows_read, report.profiles), (6, 6));
+        for id in ["a", "b", "c", "d", "e", "f"] {
             assert_eq!(world.city(a, id).await, Some(format!("{id} by")));
         }
         assert_eq!(files(&world), [""; 0].map(PathBuf::from), "nothing is left");
@@ -345,8 +354,26 @@ fn an_entity_without_attributes_takes_those_that_it_had() {
 
         let mut unknown = orders();
         unknown.attributes.clear();
-        let new = manifest(noon(), vec![bare, unknown]);
-        let error = refused(world.node.open_snapshot(a, new).await);
+        let upload = opened(&world, a, vec![bare, unknown]).await;
+        for (entity, content) in [("Customer", A), (ORDERS, ORDERS_HEADER)] {
+            let sent = world.part(a, upload, entity, (1, CSV), content.as_bytes());
+            sent.await.expect("taken");
+        }
+        let error = refused(world.node.commit_snapshot(a, upload).await);
+        let told: Vec<_> = error.details.iter().map(|told| &told.target).collect();
+        assert_eq!(told, ["entities[1].attributes"]);
+        // Its part is no Parquet file, whatever it is called.
+        let sent = world.part(
+            a,
+            upload,
+            ORDERS,
+            (1, PartFormat::Parquet),
+            b"PAR1, or not?",
+        );
+        sent.await.expect("taken");
+        let error = refused(world.node.commit_snapshot(a, upload).await);
         assert_eq!(error.details[0].target, "entities[1].attributes");
+        let why = &error.details[0].message;
+        assert!(why.contains("part 1: the Parquet file is corrupt"), "{why}");
     });
 }

@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, mpsc},
 };
 
-use sanntid_engine::{CallError, PartFormat, PartKind, PartSink};
+use sanntid_engine::{CallError, PartFormat, PartPacking, PartSink};
 use sanntid_store::{
     Health,
     catalog::{self, PartEncoding, PartRecord},
@@ -202,11 +202,14 @@ fn name_part(
 }
 
 fn encoding(format: PartFormat) -> PartEncoding {
-    match (format.kind, format.gzip) {
-        (PartKind::Csv, false) => PartEncoding::Csv,
-        (PartKind::Csv, true) => PartEncoding::CsvGzip,
-        (PartKind::Ndjson, false) => PartEncoding::Ndjson,
-        (PartKind::Ndjson, true) => PartEncoding::NdjsonGzip,
+    match format {
+        PartFormat::Csv(PartPacking::None) => PartEncoding::Csv,
+        PartFormat::Csv(PartPacking::Gzip) => PartEncoding::CsvGzip,
+        PartFormat::Csv(PartPacking::Zstd) => PartEncoding::CsvZstd,
+        PartFormat::Ndjson(PartPacking::None) => PartEncoding::Ndjson,
+        PartFormat::Ndjson(PartPacking::Gzip) => PartEncoding::NdjsonGzip,
+        PartFormat::Ndjson(PartPacking::Zstd) => PartEncoding::NdjsonZstd,
+        PartFormat::Parquet => PartEncoding::Parquet,
     }
 }
 

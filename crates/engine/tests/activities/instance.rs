@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use sanntid_engine::{
     ActivityIdentity, AppendActivity, Appended, EntityTable, OnUnknownCustomer, Overlay, Owner,
-    Record, SourceActivity, StoredActivity, Switch, TenantState, TimelineEntry, TimelineQuery,
-    View, ViewError, append_activity, project_row, timeline,
+    Record, SourceActivity, SourceContent, StoredActivity, Switch, TenantState, TimelineEntry,
+    TimelineQuery, View, ViewError, append_activity, project_row, timeline,
 };
 use sanntid_types::{
     ActivityConfig, ActivityId, AlternateKey, Attribute, AttributeRole, EdmType, EntityName,
@@ -269,11 +269,13 @@ impl Instance {
                 panic!("a source row has a key")
             };
             let source = SourceActivity {
-                entity: config.entity_name.clone(),
                 id: activity.id,
                 time: activity.time,
                 profile: stored.keys.get(&key).cloned(),
-                row: row.clone(),
+                content: SourceContent::Row {
+                    entity: config.entity_name.clone(),
+                    row: row.clone(),
+                },
             };
             stored.source.insert(source.id.clone(), source);
         }

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 
 use sanntid_engine::{
     ActivityTypeCount, AppendActivity, Appended, Claim, EntityTable, FieldOrigin,
-    OnUnknownCustomer, OverlayEffect, Owner, PatchProfile, Record, SourceActivity, Switch,
-    TenantState, TimelineQuery, activity_counts, append_activity, check_activities,
+    OnUnknownCustomer, OverlayEffect, Owner, PatchProfile, Record, SourceActivity, SourceContent,
+    Switch, TenantState, TimelineQuery, activity_counts, append_activity, check_activities,
     compose_redirects, needs_reprojection, overlay_effect, owner_profile, patch_profile, profile,
     project_row, timeline,
 };
@@ -180,11 +180,13 @@ impl Instance {
                 };
                 let holder = (customers, "Shop_Contacts".to_owned(), key);
                 let source = SourceActivity {
-                    entity: orders.schema.name.clone(),
                     id: activity.id.clone(),
                     time: activity.time,
                     profile: self.stored.keys.get(&holder).cloned(),
-                    row,
+                    content: SourceContent::Row {
+                        entity: orders.schema.name.clone(),
+                        row,
+                    },
                 };
                 self.stored.source.insert((timeline, activity.id), source);
             }

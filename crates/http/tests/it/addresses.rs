@@ -20,7 +20,6 @@ const UNSERVED: &str = "
     PUT /instances/{i}/manage/relationships/r
     GET /instances/{i}/manage/search
     PUT /instances/{i}/manage/search
-    GET /instances/{i}/manage/segments
     POST /instances/{i}/manage/segments
     DELETE /instances/{i}/manage/segments/s
     PUT /instances/{i}/manage/segments/s
@@ -31,19 +30,11 @@ const UNSERVED: &str = "
     DELETE /instances/{i}/rbac/principals/p/assignment
     PUT /instances/{i}/rbac/principals/p/assignment
     GET /instances/{i}/rbac/roles
-    GET /instances/{i}/workflows/main/history
-    GET /instances/{i}/workflows/main/status
-    GET /instances/{i}/manage/workflows/main/status
-    POST /instances/{i}/workflows/main/simulations
     GET /instances/{i}/usage
     GET /instances/{i}/rejections
     GET /instances/{i}/feed
     GET /instances/{i}/webhooks
-    GET /instances/{i}/data/$metadata
-    GET /instances/{i}/data/%24metadata
-    POST /instances/{i}/data/$batch
     GET /instances/{i}/data/Customer?$search=a
-    GET /instances/{i}/data/Customer?$expand=UnifiedActivity
     GET /instances/{i}/data/Ecommerce_OnlinePurchases
 ";
 

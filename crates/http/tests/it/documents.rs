@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::client::Call;
 use crate::server::Running;
+use crate::workflows::load_segments;
 
 const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
 
@@ -65,12 +66,15 @@ fn options(operation: &Value) -> String {
 #[test]
 fn every_documented_call_is_answered_as_documented() {
     let server = Running::start();
+    load_segments(&server);
     let document = document(&server);
     assert_eq!(document["openapi"], "3.1.0");
     let operations = operations(&document);
     assert!(operations.len() > 40, "{}", operations.len());
     for (method, path, operation) in operations {
-        let is_root = !path.starts_with("/instances");
+        let is_root = !["/instances", "/manage"]
+            .iter()
+            .any(|start| path.starts_with(start));
         let prefix = if is_root { "" } else { "/v1" };
         let mut query = options(&operation);
         if path == "/instances/{instanceId}/profile/keyring" {
@@ -141,7 +145,10 @@ fn every_operation_says_what_it_needs_and_how_it_fails() {
 }
 
 fn path_of(path: &str) -> String {
-    let prefix = if path.starts_with("/instances") {
+    let prefix = if ["/instances", "/manage"]
+        .iter()
+        .any(|start| path.starts_with(start))
+    {
         "/api"
     } else {
         ""

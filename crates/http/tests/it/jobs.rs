@@ -65,7 +65,7 @@ fn a_running_job_shows_how_far_it_came() {
     let task = |task_id: &Value, name: &str, status: &str, rows: u64| {
         json!({
             "taskId": task_id, "taskStatus": status, "operationType": name, "jobIds": [JOB],
-            "rows": rows, "rowsTotal": 100
+            "submittedTimestamp": "2026-11-23T11:00:00.000Z", "rows": rows, "rowsTotal": 100
         })
     };
     let stage = |name: &str, status: &str, rows: u64| json!({"name": name, "status": status, "rows": rows, "rowsTotal": 100, "durationMs": 5});

@@ -3,15 +3,24 @@
 #[cfg(test)]
 mod addresses;
 #[cfg(test)]
+mod batches;
+#[cfg(test)]
 mod bodies;
 #[cfg(test)]
+mod bulk_streams;
+#[cfg(test)]
+mod bulks;
+#[cfg(test)]
 mod client;
+mod clock;
 #[cfg(test)]
 mod configuring;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod errors;
+#[cfg(test)]
+mod exports;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]
@@ -25,8 +34,12 @@ mod reads;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod simulations;
+#[cfg(test)]
 mod stored;
 #[cfg(test)]
 mod uploads;
+#[cfg(test)]
+mod workflows;
 #[cfg(test)]
 mod writes;

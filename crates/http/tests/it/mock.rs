@@ -3,15 +3,15 @@
 use std::sync::{Arc, Mutex};
 
 use sanntid_engine::{
-    ActivitiesAnswer, AppendAnswer, AppendCall, ArrivedPart, CallError, JobRequest, Later,
-    NewInstance, OpenSnapshot, PartFormat, PartSink, PatchAnswer, PatchCall, Readiness, Reading,
-    Snapshot, SnapshotState, TenantState, Tenants,
+    ActivitiesAnswer, AppendAnswer, AppendCall, ArrivedPart, CallError, ClockState, JobRequest,
+    Later, NewInstance, OpenSnapshot, PartFormat, PartSink, PatchAnswer, PatchCall, Readiness,
+    Reading, Snapshot, SnapshotState, TenantState, Tenants, WriteCall, Written,
 };
 use sanntid_types::{
-    ActivityConfig, ActivityState, DataSource, DataSourceId, DataSourceSpec, EntityName, Error,
-    ErrorCode, InstanceId, InstanceInfo, InstanceName, InstanceType, Job, JobId, JobKind,
-    JobStatus, Manifest, RejectionKind, RowRejection, Schedule, ScheduleId, Settings, SnapshotId,
-    SourceState, Timezone,
+    ActivityConfig, ActivityState, ClearedField, DataSource, DataSourceId, DataSourceSpec, DryRun,
+    EntityName, Error, ErrorCode, InstanceId, InstanceInfo, InstanceName, InstanceType, Job, JobId,
+    JobKind, JobStatus, Manifest, RejectionKind, RowRejection, Schedule, ScheduleId, Settings,
+    SimulationRequest, SnapshotId, SourceState, Timezone,
 };
 
 use crate::stored::{Gate, Stored, activity, at, instance, job, loaded, profile_id, source};
@@ -29,6 +29,7 @@ pub(crate) struct Mock {
     pub(crate) failure: Mutex<Option<CallError>>,
     pub(crate) panics: Mutex<bool>,
     pub(crate) readiness: Mutex<Readiness>,
+    pub(crate) clock: Mutex<ClockState>,
     pub(crate) tenant: Mutex<TenantState>,
     pub(crate) append: Mutex<AppendAnswer>,
     pub(crate) job: Mutex<Job>,
@@ -48,6 +49,10 @@ impl Mock {
             failure: Mutex::default(),
             panics: Mutex::new(false),
             readiness: Mutex::new(Readiness::Ready),
+            clock: Mutex::new(ClockState {
+                now: at("2026-11-23T12:00:00Z"),
+                is_trusted: true,
+            }),
             tenant: Mutex::new(loaded()),
             append: Mutex::new(AppendAnswer {
                 activity: activity("a1"),
@@ -115,6 +120,9 @@ impl Tenants for Mock {
     }
 
     fn patch(&self, of: InstanceId, call: PatchCall) -> Later<'_, PatchAnswer> {
+        if std::str::from_utf8(&call.body).is_ok_and(|text| text.contains("tell unknown")) {
+            return Box::pin(async { Err(CallError::Unknown) });
+        }
         let moved = call.profile.as_str() == "old";
         let profile = if moved {
             profile_id("c1")
@@ -129,6 +137,16 @@ impl Tenants for Mock {
         self.appends.lock().unwrap().push(call);
         let answer = self.append.lock().unwrap().clone();
         self.answer("append", Some(of), move || answer)
+    }
+
+    fn write_many(
+        &self,
+        of: InstanceId,
+        calls: Vec<WriteCall>,
+    ) -> Later<'_, Vec<Result<Written, CallError>>> {
+        let name = format!("write_many {}", calls.len());
+        let answers = calls.into_iter().map(|call| self.written(call)).collect();
+        self.answer(&name, Some(of), move || answers)
     }
 
     fn instances(&self) -> Later<'_, Vec<InstanceInfo>> {
@@ -276,6 +294,7 @@ impl Tenants for Mock {
                 id: spec.id,
                 friendly_name: spec.friendly_name,
                 location: spec.location,
+                credentials: spec.credentials,
                 ..source()
             };
             (put, SourceState::default())
@@ -314,6 +333,21 @@ impl Tenants for Mock {
     fn submit_job(&self, of: InstanceId, request: JobRequest) -> Later<'_, Job> {
         let job = self.job.lock().unwrap().clone();
         self.answer(&format!("submit_job {request:?}"), Some(of), move || job)
+    }
+
+    fn simulate(&self, of: InstanceId, request: SimulationRequest) -> Later<'_, Job> {
+        let job = self.job.lock().unwrap().clone();
+        self.answer(&format!("simulate {request:?}"), Some(of), move || job)
+    }
+
+    fn dry_run(&self, of: InstanceId, request: SimulationRequest) -> Later<'_, DryRun> {
+        self.answer(&format!("dry_run {request:?}"), Some(of), || DryRun {
+            report: crate::stored::report(),
+            clears: vec![ClearedField {
+                profile_id: profile_id("c1"),
+                field: "City".to_owned(),
+            }],
+        })
     }
 
     fn jobs(&self, of: InstanceId, top: usize) -> Later<'_, Vec<Job>> {
@@ -356,6 +390,15 @@ impl Tenants for Mock {
 
     fn readiness(&self) -> Readiness {
         self.readiness.lock().unwrap().clone()
+    }
+
+    fn clock(&self) -> ClockState {
+        *self.clock.lock().unwrap()
+    }
+
+    fn confirm_clock(&self) -> ClockState {
+        self.clock.lock().unwrap().is_trusted = true;
+        self.clock()
     }
 }
 

@@ -260,3 +260,40 @@ fn the_store_state_shows_what_is_loaded_and_what_is_built() {
         })
     );
 }
+
+#[test]
+fn the_model_is_xml_or_json_as_the_caller_takes_it() {
+    let server = Running::start();
+    let get = |path: &str, accept: &str| {
+        let answer = server.send(&Call::get(&at(path)).header("Accept", accept));
+        let kind = answer.header("content-type").unwrap_or_default().to_owned();
+        (answer.status, kind, answer)
+    };
+    let (xml, json) = ("application/xml", "application/json");
+    for (path, accept, expected) in [
+        ("/data/$metadata", "*/*", xml),
+        ("/data/$metadata", xml, xml),
+        ("/data/%24metadata", json, json),
+        (
+            "/data/$metadata",
+            "application/json, application/xml;q=0.9",
+            json,
+        ),
+        ("/data/$metadata?$format=json", "*/*", json),
+        ("/data/$metadata?format=xml", json, xml),
+    ] {
+        let (status, kind, answer) = get(path, accept);
+        assert_eq!((status, kind.as_str()), (200, expected), "{path} {accept}");
+        if expected == json {
+            let model = answer.json();
+            assert_eq!(model["Sanntid"]["Customer"]["$Key"][0], "CustomerId");
+        }
+    }
+    for (path, accept, status) in [
+        ("/data/$metadata?$format=html", "*/*", 400),
+        ("/data/$metadata?$top=1", "*/*", 400),
+        ("/data/$metadata", "text/html", 406),
+    ] {
+        assert_eq!(get(path, accept).0, status, "{path} {accept}");
+    }
+}

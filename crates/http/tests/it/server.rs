@@ -33,6 +33,7 @@ impl Running {
                 tenants,
                 keys: AdminKey::new(KEY),
                 metrics: Arc::new(|| "sanntid_up 1\n".to_owned()),
+                parquet: crate::exports::write,
                 config: Config {
                     workers: 1,
                     ..config

@@ -238,6 +238,11 @@ impl View for Stored {
         Ok(Vec::new())
     }
 
+    fn segments(&self, table: TableId) -> Result<Option<Vec<(String, u64)>>, ViewError> {
+        let counted = [("Best".to_owned(), 3), ("New ones".to_owned(), 1)];
+        Ok((table == TableId(4)).then(|| counted.to_vec()))
+    }
+
     fn overlay(&self, id: &ProfileId) -> Result<Option<Overlay>, ViewError> {
         if id.as_str() != "c2" {
             return Ok(None);
@@ -311,6 +316,7 @@ pub(crate) fn source() -> DataSource {
         revision: uuid::Uuid::from_u128(1),
         friendly_name: "nightly".to_owned(),
         location: Location::parse("file:///srv/contoso").expect("a location"),
+        credentials: None,
         version: 1,
         created_at: at("2026-11-01T00:00:00Z"),
         created_by: "administrator".to_owned(),

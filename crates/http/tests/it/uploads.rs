@@ -65,7 +65,7 @@ fn parts_arrive_whole_in_bounded_pieces() {
     assert_eq!(empty.status, 204);
     assert_eq!(
         server.mock.calls()[0],
-        format!("open_part {SNAPSHOT} Customer 1 PartFormat {{ kind: Csv, gzip: false }}")
+        format!("open_part {SNAPSHOT} Customer 1 Csv(None)")
     );
 }
 
@@ -79,7 +79,40 @@ fn a_compressed_part_is_handed_on_as_it_is() {
     assert_eq!(server.send(&call).status, 204);
     let (stored, _) = server.mock.parts.pop();
     assert_eq!(stored, [0x1f, 0x8b, 0, 1]);
-    assert!(server.mock.calls()[0].ends_with("{ kind: Ndjson, gzip: true }"));
+    assert!(server.mock.calls()[0].ends_with(" Ndjson(Gzip)"));
+}
+
+#[test]
+fn every_kind_of_part_is_told_by_its_headers() {
+    let server = Running::start();
+    for (kind, encoding, told) in [
+        ("text/csv", "identity", "Csv(None)"),
+        ("application/csv", "GZIP", "Csv(Gzip)"),
+        (
+            "text/csv; charset=utf-8; header=present",
+            "zstd",
+            "Csv(Zstd)",
+        ),
+        ("application/x-ndjson", "x-gzip", "Ndjson(Gzip)"),
+        ("application/jsonl", "zstd", "Ndjson(Zstd)"),
+        ("application/vnd.apache.parquet", "identity", "Parquet"),
+        ("Application/Vnd.Apache.Parquet", "", "Parquet"),
+    ] {
+        let call = Call::new("PUT", &part("1"))
+            .header("Content-Type", kind)
+            .header("Content-Encoding", encoding)
+            .body(vec![0x28, 0xb5, 0x2f, 0xfd]);
+        let answer = server.send(&call);
+        assert_eq!(answer.status, 204, "{kind} {encoding}: {}", answer.text());
+        let calls = server.mock.calls();
+        let last = calls.last().expect("a call");
+        assert!(
+            last.ends_with(&format!(" 1 {told}")),
+            "{kind} {encoding}: {last}"
+        );
+        let (stored, _) = server.mock.parts.pop();
+        assert_eq!(stored, [0x28, 0xb5, 0x2f, 0xfd]);
+    }
 }
 
 #[test]
@@ -94,11 +127,14 @@ fn what_is_no_part_is_refused() {
         (answer.status, answer.text().to_owned())
     };
     for (kind, encoding, named) in [
-        ("application/vnd.apache.parquet", "identity", "text/csv"),
+        ("application/vnd.apache.parquet", "gzip", "its pages itself"),
+        ("application/vnd.apache.parquet", "zstd", "its pages itself"),
+        ("application/vnd.apache.parquet", "br", "zstd"),
         ("application/json", "identity", "application/x-ndjson"),
+        ("application/parquet", "identity", "vnd.apache.parquet"),
         ("", "identity", "text/csv"),
-        ("text/csv", "zstd", "gzip"),
         ("text/csv", "br", "gzip"),
+        ("text/csv", "gzip, zstd", "gzip"),
     ] {
         let (status, text) = put(kind, encoding);
         assert!(

@@ -110,8 +110,6 @@ fn bad_patches_change_nothing() {
         ("/data/Customer(City='c1')", 400, "invalidArgument"),
         (&format!("/data/Customer/{long}"), 400, "invalidArgument"),
         ("/data/", 404, "entityNotFound"),
-        ("/data/Customer/$bulk", 501, "notServed"),
-        ("/data/Customer/%24bulk", 501, "notServed"),
     ] {
         let answer = server.send(&patch(path));
         assert_eq!(
@@ -236,9 +234,6 @@ fn any_entity_name_of_an_activity_is_judged_by_the_instance() {
     for (path, status) in [
         ("/data/UnifiedActivity?onUnknownCustomer=maybe", 400),
         ("/data/UnifiedActivity?other=1", 400),
-        ("/data/$batch", 501),
-        ("/data/%24batch", 501),
-        ("/data/UnifiedActivity/$bulk", 501),
     ] {
         let answer = server.send(&Call::new("POST", &at(path)).body("{}"));
         assert_eq!(answer.status, status, "{path}");

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use sanntid_engine::{
     AppendActivity, Appended, EntityTable, OnUnknownCustomer, Owner, PatchProfile, Record,
-    SourceActivity, Switch, TenantState, append_activity, patch_profile, project_row,
+    SourceActivity, SourceContent, Switch, TenantState, append_activity, patch_profile,
+    project_row,
 };
 use sanntid_query::{
     Answer, Context, Limits, Moment, ReadOptions, embedded_pairs, parse_path, read,
@@ -114,11 +115,13 @@ impl Instance {
                 panic!("a source row has a key")
             };
             let source = SourceActivity {
-                entity: name(ORDERS),
                 id: activity.id,
                 time: activity.time,
                 profile: stored.keys.get(&key).cloned(),
-                row: row.clone(),
+                content: SourceContent::Row {
+                    entity: name(ORDERS),
+                    row: row.clone(),
+                },
             };
             stored.source.insert(source.id.clone(), source);
         }

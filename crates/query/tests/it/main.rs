@@ -11,11 +11,15 @@ mod customers;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod expand;
+#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod instance;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod metadata;
 #[cfg(test)]
 mod paging_activities;
 #[cfg(test)]

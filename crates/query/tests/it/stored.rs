@@ -39,6 +39,8 @@ pub(crate) struct Stored {
     pub(crate) tables: BTreeMap<TableId, BTreeMap<String, (String, Row)>>,
     /// Whether tables are as older versions loaded them.
     pub(crate) is_unindexed: bool,
+    /// The segments that were counted at loading, of any table.
+    pub(crate) counted: Option<Vec<(String, u64)>>,
     reads: Cell<Reads>,
     /// After how many more reads the store fails.
     pub(crate) breaks_after: Cell<Option<u64>>,
@@ -130,6 +132,9 @@ impl View for Stored {
     }
     fn is_indexed_by_customer(&self, table: TableId) -> Result<bool, ViewError> {
         Ok(!self.is_unindexed && self.tables.contains_key(&table))
+    }
+    fn segments(&self, _: TableId) -> Result<Option<Vec<(String, u64)>>, ViewError> {
+        Ok(self.counted.clone())
     }
     fn overlay(&self, id: &ProfileId) -> Result<Option<Overlay>, ViewError> {
         Ok(self.overlays.get(id).cloned())

@@ -41,7 +41,7 @@ fn add(
 }
 
 /// Customers `a`, `b`, `c`; measures of `a` and `old`; `a` is in `Best` and `New`, `old` in `Best`.
-fn instance() -> Instance {
+pub(crate) fn instance() -> Instance {
     let mut instance = Instance::new();
     let people = ["a", "b", "c"].map(|id| person(id, Some("Oslo"), None));
     instance.refresh(&people, &[("old", "b")], &[]);

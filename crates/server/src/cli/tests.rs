@@ -55,6 +55,9 @@ fn good_lines_are_understood_and_bad_ones_refused() {
         ("get --instance i Customer --top many", false),
         ("jobs --instance i", true),
         ("jobs --instance i j1 --top 5", true),
+        ("clock show", true),
+        ("clock confirm", true),
+        ("clock", false),
         ("", false),
     ];
     for (line, good) in table {

@@ -8,13 +8,17 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Context;
-use crate::cli::ExportArgs;
+use crate::cli::{ExportArgs, ExportFormat};
 use crate::client::segment;
 use crate::output::note;
 
 pub(super) fn run(context: &Context, arguments: &ExportArgs) -> anyhow::Result<()> {
     let instance = context.instance(&arguments.instance);
-    let below = format!("/exports/{}", segment(&arguments.entity));
+    let format = match arguments.format {
+        ExportFormat::Csv => "csv",
+        ExportFormat::Parquet => "parquet",
+    };
+    let below = format!("/exports/{}?format={format}", segment(&arguments.entity));
     let bar = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {bytes} {bytes_per_sec}") {
         bar.set_style(style);

@@ -23,12 +23,16 @@ pub(super) fn run(context: &Context, command: &SourceCommand) -> anyhow::Result<
         SourceCommand::Put {
             instance,
             location,
+            credentials,
             name,
             id,
         } => {
             let id = id.clone();
             let id = id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
-            let body = json!({"friendlyName": name, "kind": "folder", "location": location});
+            let mut body = json!({"friendlyName": name, "kind": "folder", "location": location});
+            if let (Some(credentials), Some(body)) = (credentials, body.as_object_mut()) {
+                body.insert("credentials".to_owned(), json!({"name": credentials}));
+            }
             let path = format!("{ROUTE}/{}", segment(&id));
             let put = context.instance(instance).send("PUT", &path, &body)?.body;
             Ok(context.output.object(&metadata(put))?)

@@ -10,7 +10,19 @@ use serde::Deserialize;
 use super::typed::Typed;
 use super::{Config, Environment};
 
-const SECTIONS: [&str; 4] = ["http", "store", "actors", "log"];
+const SECTIONS: [&str; 5] = ["http", "store", "actors", "secrets", "log"];
+/// The keys of a secret; of two that end alike the longer one comes first.
+const SECRET_KEYS: [&str; 9] = [
+    "secret_access_key",
+    "access_key_id",
+    "access_key",
+    "session_token",
+    "region",
+    "account",
+    "sas",
+    "endpoint",
+    "allow_http",
+];
 const TOP_LEVEL: [&str; 3] = ["listen", "insecure_listen", "data_dir"];
 
 /// Holds what the command line says about the configuration.
@@ -60,9 +72,12 @@ impl Layers {
             }
         }
         for pair in &flags.set {
-            let origin = format!("--set {pair}");
             let Some((key, value)) = pair.split_once('=') else {
-                bail!("{origin}: expected key=value");
+                bail!("--set {pair}: expected key=value");
+            };
+            let origin = match key.trim().starts_with("secrets.") {
+                true => format!("--set {}", key.trim()),
+                false => format!("--set {pair}"),
             };
             layers.set(key.trim(), value, &origin)?;
         }
@@ -127,7 +142,22 @@ fn key_of_variable(name: &str) -> Option<String> {
         return Some(key);
     }
     let (section, rest) = key.split_once('_')?;
+    if section == "secrets" {
+        return Some(key_of_secret(rest));
+    }
     SECTIONS
         .contains(&section)
         .then(|| format!("{section}.{rest}"))
+}
+
+/// `nightly_access_key_id` → `secrets.nightly.access_key_id`.
+fn key_of_secret(rest: &str) -> String {
+    let name_of = |key: &&str| rest.strip_suffix(*key)?.strip_suffix('_');
+    let found = SECRET_KEYS
+        .iter()
+        .find_map(|key| Some((name_of(key)?, key)));
+    match found {
+        Some((name, key)) => format!("secrets.{name}.{key}"),
+        None => format!("secrets.{rest}"),
+    }
 }

@@ -92,7 +92,7 @@ fn a_bad_layer_is_refused_with_its_key_and_where_it_was_set() {
             "[stor]\na = 1",
             &[],
             &[],
-            &["stor: unknown key", "http, store, actors, log"],
+            &["stor: unknown key", "http, store, actors, secrets, log"],
         ),
         (
             "",
@@ -233,9 +233,61 @@ fn every_key_is_documented_and_no_other() {
         let (listed, _) = listed.split_once(" (set by").unwrap();
         known.extend(listed.split(", ").map(|key| format!("{section}{key}")));
     }
-    known.retain(|key| !["http", "store", "actors", "log"].contains(&key.as_str()));
+    known.retain(|key| !["http", "store", "actors", "secrets", "log"].contains(&key.as_str()));
     known.sort();
     let mut documented: Vec<String> = documented().into_iter().map(|(key, _)| key).collect();
     documented.sort();
     assert_eq!(documented, known);
+}
+
+#[test]
+fn a_secret_is_read_from_any_layer_and_shown_by_none() {
+    let file = "[secrets.warehouse]\naccess_key_id = \"an-id\"\nsecret_access_key = \"hidden1\"\n\
+                [secrets.lake]\naccount = \"contoso\"\nsas = \"hidden2\"";
+    let env = [
+        ("SANNTID_SECRETS_MY_STORE_SECRET_ACCESS_KEY", "hidden3"),
+        ("SANNTID_SECRETS_MY_STORE_ACCESS_KEY_ID", "id-of-mine"),
+        ("SANNTID_SECRETS_OTHER_ACCESS_KEY", "hidden4"),
+        ("SANNTID_SECRETS_OTHER_ACCOUNT", "other"),
+    ];
+    let config = load(
+        Some(file),
+        &env,
+        &[
+            "secrets.plain.endpoint=http://127.0.0.1:9",
+            "secrets.plain.allow_http=true",
+        ],
+    )
+    .unwrap();
+    let names: Vec<&str> = config.secrets.keys().map(String::as_str).collect();
+    assert_eq!(names, ["lake", "my_store", "other", "plain", "warehouse"]);
+    let mine = config.secrets.get("my_store").unwrap();
+    assert_eq!(mine.access_key_id.as_deref(), Some("id-of-mine"));
+    assert_eq!(
+        mine.secret_access_key.as_ref().map(Secret::expose),
+        Some("hidden3")
+    );
+    let shown = format!("{config:#?}");
+    assert!(
+        shown.contains("an-id") && !shown.contains("hidden"),
+        "{shown}"
+    );
+
+    for (set, part) in [
+        ("secrets.a.secret_access_key=hidden", "access_key_id"),
+        ("secrets.a.secret=hidden", "secrets.a.secret: unknown key"),
+        ("secrets.a b.region=hidden", "expected a name"),
+        ("secrets.a.endpoint=hidden", "endpoint"),
+        ("secrets.a.allow_http=hidden", "true or false"),
+        (
+            "actors.data_source_buckets=file:///a",
+            "data_source_buckets",
+        ),
+        ("actors.data_source_buckets=bucket", "data_source_buckets"),
+    ] {
+        let message = load(None, &[], &[set]).expect_err(set);
+        assert!(message.contains(part), "{message:?} lacks {part:?}");
+        let is_flag = set.contains("allow_http");
+        assert!(is_flag || !message.contains("hidden"), "{message}");
+    }
 }

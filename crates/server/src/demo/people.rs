@@ -10,7 +10,7 @@ use fastrand::Rng;
 use sanntid_types::Instant;
 use serde_json::{Value, json};
 
-use crate::push::{Part, PartKind};
+use crate::push::{Part, PartKind, PartPacking};
 
 /// How many customers there are.
 pub(crate) const CUSTOMERS: usize = 2_000;
@@ -170,7 +170,7 @@ impl People {
                 entity: entity.to_owned(),
                 path,
                 kind: PartKind::Csv,
-                gzip: false,
+                packing: PartPacking::None,
                 bytes: text.len() as u64,
             });
         }

@@ -5,7 +5,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread::JoinHandle;
 
-use sanntid_server::{Client, Instance, Interrupt, Part, PartKind, Secret, Silent, push};
+use sanntid_server::{
+    Client, Instance, Interrupt, Part, PartKind, PartPacking, Secret, Silent, push,
+};
 
 /// Answers one connection after the other with written-down texts.
 struct Canned {
@@ -173,7 +175,7 @@ fn a_failed_upload_is_thrown_away_and_parts_tell_their_length_and_kind() {
         entity: "Customer".to_owned(),
         path,
         kind: PartKind::Csv,
-        gzip: true,
+        packing: PartPacking::Gzip,
         bytes: 5,
     };
     let refused = answer("400 Bad Request", r#"{"errorCode": "x", "message": "no"}"#);
@@ -251,7 +253,7 @@ fn an_upload_that_the_user_stops_stays_to_be_gone_on_with() {
         entity: "Customer".to_owned(),
         path,
         kind: PartKind::Csv,
-        gzip: false,
+        packing: PartPacking::None,
         bytes: 5,
     };
     let manifest = serde_json::from_str(

@@ -205,3 +205,14 @@ fn refusals_print_every_detail_and_network_errors_are_plain() {
         "{errors}"
     );
 }
+
+#[test]
+fn the_clock_is_shown_and_confirmed_from_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"));
+    for command in ["show", "confirm"] {
+        let said = server.call(&["clock", command, "--json"]);
+        let clock: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(clock["isTrusted"], true, "{said}");
+    }
+}

@@ -1,6 +1,10 @@
 //! Tests of the binary as a child process, and of its client against a server that misbehaves.
 
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod bulk;
+#[cfg(test)]
 mod child;
 #[cfg(test)]
 mod client;

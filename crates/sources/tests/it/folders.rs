@@ -196,15 +196,15 @@ fn what_is_not_there_or_can_t_be_read_is_named() {
         ),
         (
             r#"["a.parquet.gz"]"#,
-            "the file \"a.parquet.gz\" of the entity Customer is refused: Parquet that is compressed as a whole can't be read yet; files that can be",
+            "the file \"a.parquet.gz\" of the entity Customer is refused: Parquet that is compressed as a whole can't be read; files that can be",
         ),
         (
             r#"["*.parquet.gz"]"#,
-            "the file \"a.parquet.gz\" of the entity Customer is refused: Parquet that is compressed as a whole can't be read yet",
+            "the file \"a.parquet.gz\" of the entity Customer is refused: Parquet that is compressed as a whole can't be read",
         ),
         (
             r#"["delta/"]"#,
-            "the file \"delta/\" of the entity Customer is refused: a Delta table (a folder) can't be read yet",
+            "delta/: the Delta table can't be read: there are no commits in its folder _delta_log",
         ),
         (
             r#"["dir.csv"]"#,

@@ -40,6 +40,19 @@ pub fn put_job(batch: &mut WriteBatch, incarnation: Incarnation, job: &Job) {
     }
 }
 
+/// Removes a job that has ended; its rejected rows are removed before it.
+pub(crate) fn remove_job(batch: &mut WriteBatch, incarnation: Incarnation, job: JobId) {
+    let key = Key::job(meta::JOB, incarnation, job);
+    batch.delete(Space::Meta, key.into_bytes());
+}
+
+/// Reads whose job a key names, and which.
+pub(crate) fn job_key(key: &[u8]) -> Result<(Incarnation, JobId)> {
+    let id = key.get(9..).and_then(|id| uuid::Uuid::from_slice(id).ok());
+    let id = id.ok_or_else(|| codec::corrupt("a job's key is cut off"))?;
+    Ok((Incarnation(number_at(key, 1)?), JobId(id)))
+}
+
 /// Takes a job off the list of those that have not ended, whatever it says itself.
 pub fn forget_active_job(batch: &mut WriteBatch, incarnation: Incarnation, job: JobId) {
     batch.delete(
@@ -91,12 +104,7 @@ fn active_under(snapshot: &dyn Snapshot, prefix: &Key) -> Result<Vec<(Incarnatio
         .map(|(life, _)| life)
         .collect();
     let entries = snapshot.prefix(Space::Meta, prefix.as_bytes(), Order::Ascending);
-    let jobs = entries.map(|entry| {
-        let (key, _) = entry?;
-        let id = key.get(9..).and_then(|id| uuid::Uuid::from_slice(id).ok());
-        let id = id.ok_or_else(|| codec::corrupt("a job's key is cut off"))?;
-        Ok((Incarnation(number_at(&key, 1)?), JobId(id)))
-    });
+    let jobs = entries.map(|entry| job_key(&entry?.0));
     let is_active = |job: &Result<(Incarnation, JobId)>| match job {
         Ok((life, _)) => !ended.contains(life),
         Err(_) => true,

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use sanntid_engine::View;
+use sanntid_engine::{SourceContent, View};
 use sanntid_store::{FjallKv, Kv, Loader, catalog, sweep};
 use sanntid_types::{Incarnation, Instant, TableId};
 
@@ -48,7 +48,10 @@ fn generation(kv: &dyn Kv) -> TableId {
     );
     assert_eq!(view.rows(table).count(), 1);
     let timeline = view.source_timeline(table, &a, Instant::MAX);
-    let rows = timeline.map(|activity| activity.expect("readable").row);
+    let rows = timeline.filter_map(|activity| match activity.expect("readable").content {
+        SourceContent::Row { row, .. } => Some(row),
+        SourceContent::Absorbed { .. } => None,
+    });
     assert_eq!(rows.collect::<Vec<_>>(), [row(tag)]);
     table
 }

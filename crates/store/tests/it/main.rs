@@ -2,6 +2,7 @@
 //!
 //! Must not sleep: a test waits for what it is about, never for time.
 
+mod absorbed;
 mod catalog;
 mod conformance;
 mod corrupt;
@@ -13,6 +14,7 @@ mod generations;
 mod kill;
 mod life;
 mod loading;
+mod prune;
 mod reclaim;
 mod reopen;
 mod samples;

@@ -2,7 +2,7 @@
 //!
 //! Must not test what shows: the core decides that.
 
-use sanntid_engine::{Owner, Record, View, ViewError};
+use sanntid_engine::{Owner, Record, SourceContent, View, ViewError};
 use sanntid_store::{Kv, Loader, catalog};
 use sanntid_types::{Incarnation, Instant, Position, ProfileId, TableId};
 
@@ -222,11 +222,12 @@ fn source_timelines_go_newest_first_then_by_id_up_to_an_instant() {
             let expected = expected.map(|(time, id)| (*time, format!("p:{id}")));
             assert_eq!(places, expected.collect::<Vec<_>>(), "until {until}");
             for activity in &found {
-                assert_eq!(activity.row, row(&format!("own {}", activity.id)));
-                assert_eq!(
-                    (&activity.entity, &activity.profile),
-                    (&orders, &Some(p.clone()))
-                );
+                let content = SourceContent::Row {
+                    entity: orders.clone(),
+                    row: row(&format!("own {}", activity.id)),
+                };
+                assert_eq!(activity.content, content);
+                assert_eq!(activity.profile, Some(p.clone()));
                 let alone = view.source_activity(TABLE, &activity.id).unwrap();
                 assert_eq!(alone.as_ref(), Some(activity));
             }
@@ -235,9 +236,13 @@ fn source_timelines_go_newest_first_then_by_id_up_to_an_instant() {
             .source_activity(TABLE, &activity_id("aside"))
             .unwrap()
             .unwrap();
+        let content = SourceContent::Row {
+            entity: orders.clone(),
+            row: row("own"),
+        };
         assert_eq!(
-            (aside.profile, aside.time, aside.row),
-            (None, at(6), row("own"))
+            (aside.profile, aside.time, aside.content),
+            (None, at(6), content)
         );
         assert_eq!(
             view.source_activity(TABLE, &activity_id("p:")).unwrap(),
