@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use actix_web::guard::{GuardContext, fn_guard};
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, Route};
@@ -197,20 +198,19 @@ pub(crate) fn alias(path: &str) -> Option<String> {
 
 /// Registers everything.
 pub(crate) fn configure(config: &mut ServiceConfig) {
-    let mut scopes = Vec::new();
+    // The busiest address is found by one look, before any scope is tried.
+    for prefix in PREFIXES {
+        let busiest = resources(api(), true).into_iter();
+        for (path, methods) in busiest.filter(|(path, _)| is_data(path)) {
+            let resource = build(&format!("{prefix}{path}"), methods);
+            config.service(resource.guard(fn_guard(names_no_operation)));
+        }
+    }
     for prefix in PREFIXES {
         let mut scope = web::scope(prefix);
         for (path, methods) in resources(api(), true) {
-            if is_data(&path) {
-                // The busiest address is found by one look, before any scope is tried.
-                config.service(build(&format!("{prefix}{path}"), methods));
-            } else {
-                scope = scope.service(build(&path, methods));
-            }
+            scope = scope.service(build(&path, methods));
         }
-        scopes.push(scope);
-    }
-    for scope in scopes {
         config.service(scope.default_service(web::to(not_found)));
     }
     for (path, methods) in resources(root(), false) {
@@ -218,6 +218,12 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     }
     config.service(web::resource("/docs/{file:.*}").route(web::get().to(meta::docs_file)));
     config.default_service(web::to(not_found));
+}
+
+/// Whether an address does not end with one of OData's own names, such as `$batch`.
+fn names_no_operation(context: &GuardContext<'_>) -> bool {
+    let last = context.head().uri.path().rsplit('/').next();
+    last.is_none_or(|last| !last.starts_with('$') && !last.starts_with("%24"))
 }
 
 /// What one address takes.
