@@ -144,7 +144,8 @@ impl Zstd {
             let hint = run.map_err(|error| broken("zstd", &error))?;
             let (taken, length) = (input.pos(), output.pos());
             self.bytes.advance(taken);
-            self.is_full = length == PIECE_BYTES;
+            // A frame that has ended holds nothing back; asked again, the decoder begins another.
+            self.is_full = length == PIECE_BYTES && hint != 0;
             self.is_whole = hint == 0;
             if length > 0 {
                 piece.truncate(length);
@@ -270,6 +271,17 @@ mod tests {
         let packed = encoder.finish().expect("memory");
         let error = unpack("zstd", &packed, 4096).expect_err("too large");
         assert_eq!(error.code, ErrorCode::InvalidBody);
+    }
+
+    #[test]
+    fn content_that_fills_a_piece_exactly_is_whole() {
+        for encoding in ENCODINGS {
+            for pieces in 1..4 {
+                let content = vec![b'x'; pieces * PIECE_BYTES];
+                let packed = pack(encoding, &content);
+                assert!(unpack(encoding, &packed, 4096).expect(encoding) == content);
+            }
+        }
     }
 
     #[test]
