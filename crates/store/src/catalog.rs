@@ -16,6 +16,7 @@ use crate::{
     error::Result,
     key::{Key, meta},
     kv::{Order, Snapshot, Space, WriteBatch},
+    sweep::KEPT,
 };
 
 pub use jobs::{
@@ -221,6 +222,29 @@ pub(crate) fn dead_tables(snapshot: &dyn Snapshot) -> Result<Vec<(Incarnation, T
             Ok((Incarnation(incarnation), TableId(table), since))
         })
         .collect()
+}
+
+/// Whether a table is whole, also where it was given up, or its life ended, not long ago.
+pub fn is_kept(
+    snapshot: &dyn Snapshot,
+    incarnation: Incarnation,
+    table: TableId,
+    now: Instant,
+) -> Result<bool> {
+    let since = |key: Key| -> Result<Option<Instant>> {
+        let value = snapshot.get(Space::Meta, key.as_bytes())?;
+        value.map(|value| codec::read_compact(&value)).transpose()
+    };
+    let ended = since(Key::of_tenant(meta::DROPPED, incarnation))?;
+    if let Some(ended) = ended {
+        return Ok(ended.plus(KEPT) > now);
+    }
+    let of_table = |kind: u8| Key::of_tenant(kind, incarnation).number(table.0);
+    if let Some(given_up) = since(of_table(meta::DEAD_TABLE))? {
+        return Ok(given_up.plus(KEPT) > now);
+    }
+    let listed = snapshot.get(Space::Meta, of_table(meta::TABLE).as_bytes())?;
+    Ok(listed.is_some())
 }
 
 /// Forgets a table of which nothing is left.

@@ -44,5 +44,5 @@ pub use prune::Pruner;
 pub use reclaim::{Fate, Reclaim};
 pub use staged::{Staged, StagedSnapshot};
 pub use sweep::{Sweeper, sweep};
-pub use table::{Loader, TableRecord, records};
+pub use table::{Loader, TableRecord, records, records_after};
 pub use view::TenantView;

@@ -3,6 +3,8 @@
 //! Must not read: who loads decides what is a duplicate. Nothing refers to a table before the
 //! switch that names it, so its records are loaded without a sync each.
 
+use std::ops::Bound;
+
 use bytes::Bytes;
 use sanntid_types::{ActivityId, EntityName, Incarnation, Instant, ProfileId, Row, TableId};
 use serde::{Deserialize, Serialize};
@@ -11,7 +13,7 @@ use crate::{
     codec,
     error::Result,
     key::{Key, base},
-    kv::{Epoch, Kv, Order, Snapshot, Space, WriteBatch},
+    kv::{Epoch, Kv, Order, Snapshot, Space, WriteBatch, prefix_end},
 };
 
 /// Loaded records are handed over in batches of about this size: others' writes wait meanwhile.
@@ -58,9 +60,27 @@ pub fn records(
     incarnation: Incarnation,
     table: TableId,
 ) -> impl Iterator<Item = Result<TableRecord>> + '_ {
-    let prefix = Key::table(incarnation, table).into_bytes();
-    let skip = prefix.len();
-    let entries = snapshot.prefix(Space::Base, &prefix, Order::Ascending);
+    records_after(snapshot, incarnation, table, None)
+}
+
+/// As [`records`], those behind one of them. Whoever writes beside reading many must read so, from
+/// a snapshot anew every few: as long as one is held, what is written stays in memory.
+pub fn records_after<'s>(
+    snapshot: &'s dyn Snapshot,
+    incarnation: Incarnation,
+    table: TableId,
+    after: Option<&TableRecord>,
+) -> impl Iterator<Item = Result<TableRecord>> + use<'s> {
+    let prefix = Key::table(incarnation, table);
+    let skip = prefix.as_bytes().len();
+    let end = prefix_end(prefix.as_bytes());
+    let upper = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    let from = after.map(|record| prefix.clone().bytes(&record.key));
+    let lower = from
+        .as_ref()
+        .map_or(Bound::Included(&prefix), Bound::Excluded);
+    let lower = lower.map(Key::as_bytes);
+    let entries = snapshot.range(Space::Base, lower, upper, Order::Ascending);
     entries.map(move |entry| {
         let (key, value) = entry?;
         Ok(TableRecord {

@@ -63,7 +63,7 @@ impl<'a> Absorption<'a> {
             run,
             view,
             times,
-            copy: Copy::new(run, view.snapshot(), &run.state),
+            copy: Copy::new(run, &run.state),
             together: 0,
         }
     }

@@ -3,7 +3,7 @@
 //! Must not take real-time data along: what callers wrote stays with the instance they wrote to.
 
 use sanntid_engine::{EntityTable, Switch, TenantState};
-use sanntid_store::{Loader, Snapshot, catalog};
+use sanntid_store::{Loader, Snapshot, catalog, records_after};
 use sanntid_types::{Error, ErrorCode, InstanceId, JobReport, StageName, TableId};
 
 use super::{
@@ -12,17 +12,16 @@ use super::{
 };
 
 /// Records between two looks at the wish to stop.
-const RECORDS_TOGETHER: u64 = 2_000;
+const RECORDS_TOGETHER: usize = 2_000;
 
 /// Loads the current generation of `source` beside the (empty) one of the run's instance.
 ///
 /// It is that of the moment when the job runs; whatever the source does meanwhile has no effect.
 pub(crate) fn load(run: &Run, source: InstanceId) -> Result<Plan, Failure> {
-    let snapshot = run.shared.kv.snapshot()?;
-    let from = generation_of(&*snapshot, source)?;
+    let from = generation_of(&*run.shared.kv.snapshot()?, source)?;
     let total = from.entities.iter().map(|entity| entity.rows).sum();
     run.progress.begin(StageName::Ingestion, Some(total));
-    let mut copy = Copy::new(run, &*snapshot, &from);
+    let mut copy = Copy::new(run, &from);
     let mut entities = Vec::with_capacity(from.entities.len());
     for entity in &from.entities {
         let table = copy.table(entity.table)?;
@@ -68,7 +67,6 @@ fn generation_of(snapshot: &dyn Snapshot, source: InstanceId) -> Result<TenantSt
 /// Tables on their way from one generation into another.
 pub(super) struct Copy<'a> {
     run: &'a Run,
-    snapshot: &'a dyn Snapshot,
     from: &'a TenantState,
     pub(super) loader: Loader<'a>,
     new_tables: Vec<TableId>,
@@ -77,10 +75,9 @@ pub(super) struct Copy<'a> {
 }
 
 impl<'a> Copy<'a> {
-    pub(super) fn new(run: &'a Run, snapshot: &'a dyn Snapshot, from: &'a TenantState) -> Self {
+    pub(super) fn new(run: &'a Run, from: &'a TenantState) -> Self {
         Self {
             run,
-            snapshot,
             from,
             loader: Loader::new(&*run.shared.kv, run.state.incarnation),
             new_tables: Vec::new(),
@@ -106,20 +103,36 @@ impl<'a> Copy<'a> {
     /// Copies one table; gives its number in the run's instance.
     pub(super) fn table(&mut self, table: TableId) -> Result<TableId, Failure> {
         let new = self.new_table()?;
-        let mut together = 0;
-        for record in sanntid_store::records(self.snapshot, self.from.incarnation, table) {
-            let record = record?;
-            self.activities += u64::from(record.is_activity());
-            self.in_timelines += u64::from(record.is_in_timeline());
-            self.loader.copy(new, &record)?;
-            together += 1;
-            if together == RECORDS_TOGETHER {
-                self.run.progress.check()?;
-                together = 0;
+        let mut last = None;
+        loop {
+            self.run.progress.check()?;
+            let snapshot = self.run.shared.kv.snapshot()?;
+            self.check_kept(&*snapshot, table)?;
+            let mut together = 0;
+            let behind = records_after(&*snapshot, self.from.incarnation, table, last.as_ref());
+            for record in behind.take(RECORDS_TOGETHER) {
+                let record = record?;
+                self.activities += u64::from(record.is_activity());
+                self.in_timelines += u64::from(record.is_in_timeline());
+                self.loader.copy(new, &record)?;
+                last = Some(record);
+                together += 1;
+            }
+            if together == 0 {
+                return Ok(new);
             }
         }
-        self.run.progress.check()?;
-        Ok(new)
+    }
+
+    /// Whether the table is still whole: one that the source has replaced goes after a while.
+    fn check_kept(&self, snapshot: &dyn Snapshot, table: TableId) -> Result<(), Failure> {
+        let now = self.run.shared.clock.now();
+        if catalog::is_kept(snapshot, self.from.incarnation, table, now)? {
+            return Ok(());
+        }
+        let text = "the instance to be copied was refreshed, reset or deleted long ago, and its \
+                    generation of then is gone; copy it again";
+        Err(Error::new(ErrorCode::Interrupted, text).into())
     }
 
     /// Counts what the copied generation holds; a copy rejects nothing and touches no overlay.

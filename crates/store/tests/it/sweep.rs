@@ -285,3 +285,31 @@ fn deletes_that_a_reopening_lost_are_made_again() {
     while sweeper.sweep(&kv, due(), BUDGET).unwrap() {}
     is_as_left(&kv);
 }
+
+#[test]
+fn a_table_is_kept_for_an_hour_after_its_end_or_its_lifes() {
+    on_every_store(|kv| {
+        commit(kv, |batch| {
+            for life in [1, 2] {
+                for table in [1, 2] {
+                    let (life, table) = (Incarnation(life), TableId(table));
+                    catalog::put_table(batch, life, table, catalog::TableState::Live);
+                }
+            }
+            catalog::give_up_table(batch, Incarnation(1), TableId(2), ended_at());
+            catalog::drop_incarnation(batch, Incarnation(2), ended_at());
+        });
+        let is_kept = |life, table, now| {
+            let snapshot = kv.snapshot().unwrap();
+            catalog::is_kept(&*snapshot, Incarnation(life), TableId(table), now).unwrap()
+        };
+        assert!(is_kept(1, 1, Instant::MAX));
+        assert!(!is_kept(1, 3, ended_at()), "there is none");
+        for (life, table) in [(1, 2), (2, 1)] {
+            assert!(is_kept(life, table, before_due()));
+            assert!(!is_kept(life, table, due()));
+        }
+        sweep_all(kv, due());
+        assert!(!is_kept(1, 2, ended_at()), "it was swept");
+    });
+}
