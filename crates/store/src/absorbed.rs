@@ -84,7 +84,7 @@ impl<S: Snapshot> TenantView<S> {
         place: Place,
     ) -> std::result::Result<SourceActivity, ViewError> {
         let key = self.table(table, base::TIMELINE).id(&place.profile);
-        let rest = Key::default().newest_first(place.time);
+        let rest = Key::empty().newest_first(place.time);
         let rest = rest.bytes(id.as_str().as_bytes());
         let key = key.bytes(rest.as_bytes());
         let found = self.get(Space::Base, &key, |value| {

@@ -18,7 +18,8 @@ pub struct Config {
     pub memtable_bytes: u64,
     /// Target size of a table file. Fixed when the directory is created.
     pub table_bytes: u64,
-    /// Threads for flushes and compactions.
+    /// Threads for flushes and compactions. One of them only flushes, and burns a core while a
+    /// compaction waits for a thread: more than one must be left for those.
     pub worker_threads: usize,
     /// Block cache shared by all spaces.
     pub cache_bytes: u64,
@@ -39,7 +40,7 @@ impl Default for Config {
         Self {
             memtable_bytes: 16 * MIB,
             table_bytes: 8 * MIB,
-            worker_threads: 2,
+            worker_threads: 4,
             cache_bytes: 256 * MIB,
             journal_bytes_max: 512 * MIB,
             free_space_min_bytes: 256 * MIB,

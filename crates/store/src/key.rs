@@ -12,6 +12,9 @@ use sanntid_types::{
     SnapshotId, TableId,
 };
 
+/// Room for the keys of most records, in bytes; a longer one grows.
+const BYTES_USUAL: usize = 96;
+
 /// Longest text that stands in a key as it is, in bytes; longer ones are hashed.
 const PART_BYTES_MAX: usize = 512;
 
@@ -79,13 +82,13 @@ pub(crate) mod activities {
 }
 
 /// Builds one key.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Key(Vec<u8>);
 
 impl Key {
     /// A key of `meta` that belongs to no tenant.
     pub(crate) fn meta(kind: u8) -> Self {
-        Self(vec![kind])
+        Self::empty().byte(kind)
     }
 
     pub(crate) fn instance(id: InstanceId) -> Self {
@@ -116,7 +119,7 @@ impl Key {
 
     /// The range of one tenant in `base`, `overlay` and `activities`.
     pub(crate) fn tenant(incarnation: Incarnation) -> Self {
-        Self::default().number(incarnation.0)
+        Self::empty().number(incarnation.0)
     }
 
     /// The range of one table in `base`.
@@ -150,6 +153,10 @@ impl Key {
     ) -> Self {
         let key = Self::activities(incarnation, owner).newest_first(time);
         key.bytes(id.as_str().as_bytes())
+    }
+
+    pub(crate) fn empty() -> Self {
+        Self(Vec::with_capacity(BYTES_USUAL))
     }
 
     pub(crate) fn byte(mut self, byte: u8) -> Self {
@@ -191,7 +198,8 @@ impl Key {
     }
 
     pub(crate) fn into_bytes(self) -> bytes::Bytes {
-        self.0.into()
+        // Without the room that is left: keys are kept for long.
+        bytes::Bytes::copy_from_slice(&self.0)
     }
 }
 
@@ -237,7 +245,7 @@ mod tests {
         ];
         let keys: Vec<_> = times
             .iter()
-            .map(|time| Key::default().newest_first(*time).0)
+            .map(|time| Key::empty().newest_first(*time).0)
             .collect();
         assert!(keys.windows(2).all(|pair| pair[0] > pair[1]));
         let read: Vec<_> = keys

@@ -19,6 +19,7 @@ mod rejections;
 mod rows;
 mod run;
 mod runner;
+mod seen;
 mod simulate;
 mod sources;
 mod start;

@@ -9,6 +9,7 @@ use sanntid_types::{EdmType, EntitySchema, Incarnation, ProfileId, Row, TableId}
 use super::{
     load::{StoreView, TakeRows, Unusable},
     run::{Failure, Run},
+    seen::SeenKeys,
 };
 
 /// Notes which former ids a profile claims.
@@ -109,6 +110,8 @@ pub(crate) struct ProfileRows<'a> {
     /// What was written since `view` was taken.
     ids: std::collections::HashSet<ProfileId>,
     keys: HashMap<(String, String), ProfileId>,
+    /// Ids and keys of all rows so far.
+    seen: SeenKeys,
     rows: u64,
     bytes: u64,
 }
@@ -140,6 +143,7 @@ impl<'a> ProfileRows<'a> {
             view: None,
             ids: std::collections::HashSet::new(),
             keys: HashMap::new(),
+            seen: SeenKeys::new(),
             rows: 0,
             bytes: 0,
         }
@@ -164,12 +168,18 @@ impl<'a> ProfileRows<'a> {
     }
 
     fn is_taken(&mut self, id: &ProfileId) -> Result<bool, Failure> {
+        if !self.seen.note(&[id.as_str()]) {
+            return Ok(false);
+        }
         let table = self.table;
         Ok(self.ids.contains(id) || self.view()?.profile(table, id)?.is_some())
     }
 
     /// The profile that holds a key already.
     fn holder(&mut self, entity: &str, key: &str) -> Result<Option<ProfileId>, Failure> {
+        if !self.seen.note(&[entity, key]) {
+            return Ok(None);
+        }
         let table = self.table;
         match self.keys.get(&(entity.to_owned(), key.to_owned())) {
             Some(holder) => Ok(Some(holder.clone())),

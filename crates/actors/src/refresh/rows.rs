@@ -10,6 +10,7 @@ use super::{
     load::{StoreView, TakeRows, Unusable},
     members::Members,
     run::Failure,
+    seen::SeenKeys,
 };
 
 /// Checks and writes rows.
@@ -24,6 +25,8 @@ pub(crate) struct OtherRows<'a> {
     view: Option<StoreView>,
     /// Keys that were written since `view` was taken.
     keys: HashSet<String>,
+    /// Keys of all rows so far.
+    seen: SeenKeys,
     /// Counts the members of segments, where these are rows of such.
     members: Option<Members>,
     rows: u64,
@@ -46,6 +49,7 @@ impl<'a> OtherRows<'a> {
             config,
             view: None,
             keys: HashSet::new(),
+            seen: SeenKeys::new(),
             members: Members::of(schema),
             rows: 0,
             bytes: 0,
@@ -53,6 +57,9 @@ impl<'a> OtherRows<'a> {
     }
 
     fn is_taken(&mut self, key: &str) -> Result<bool, Failure> {
+        if !self.seen.note(&[key]) {
+            return Ok(false);
+        }
         if self.keys.contains(key) {
             return Ok(true);
         }

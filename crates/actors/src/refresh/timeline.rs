@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Rows between two looks at the wish to stop.
-const ROWS_TOGETHER: u64 = 2_000;
+const ROWS_TOGETHER: usize = 2_000;
 
 /// A timeline that was loaded.
 pub(crate) struct Built {
@@ -37,7 +37,6 @@ pub(crate) fn build(
         sanntid_types::Error::new(sanntid_types::ErrorCode::Internal, "no table could be made")
     })?;
     loader.flush()?;
-    let view = TenantView::new(run.shared.kv.snapshot()?, run.state.incarnation);
     // A source may have been configured before its entity said how it spells itself.
     let of = |config: &ActivityConfig| {
         let name = config.entity_name.as_str();
@@ -53,7 +52,6 @@ pub(crate) fn build(
     run.progress.begin(StageName::Activity, Some(total));
     let mut projection = Projection {
         run,
-        view: &view,
         customers: entities
             .iter()
             .find(|entity| entity.schema.name.as_str() == CUSTOMER),
@@ -108,7 +106,6 @@ pub(crate) fn carry_absorbed(
 /// A timeline while it is made.
 struct Projection<'a> {
     run: &'a Run,
-    view: &'a StoreView,
     customers: Option<&'a EntityTable>,
     built: Built,
 }
@@ -121,33 +118,41 @@ impl Projection<'_> {
         entity: &EntityTable,
     ) -> Result<(), Failure> {
         let mut seen = Seen::new(self.run, self.built.table, config, entity)?;
-        let mut together = 0;
-        for row in self.view.rows(entity.table) {
-            let rejection = self.project(loader, config, entity, &row?, seen.as_mut())?;
-            rejection
-                .into_iter()
-                .for_each(|rejection| self.run.reject(rejection));
-            together += 1;
-            if together == ROWS_TOGETHER {
-                self.run.progress.rows(StageName::Activity, together);
-                self.run.progress.check()?;
-                together = 0;
-                if let Some(seen) = &mut seen {
-                    loader.flush()?;
-                    seen.refresh(self.run)?;
-                }
+        let mut last = None;
+        loop {
+            // Taken anew: as long as one is held, the store keeps in memory what is written beside it.
+            let view = TenantView::new(self.run.shared.kv.snapshot()?, self.run.state.incarnation);
+            let mut together: u64 = 0;
+            for entry in view
+                .rows_after(entity.table, last.as_deref())
+                .take(ROWS_TOGETHER)
+            {
+                let (place, row) = entry?;
+                let rejection =
+                    self.project(loader, &view, (config, entity), &row, seen.as_mut())?;
+                rejection
+                    .into_iter()
+                    .for_each(|rejection| self.run.reject(rejection));
+                last = Some(place);
+                together += 1;
+            }
+            self.run.progress.rows(StageName::Activity, together);
+            self.run.progress.check()?;
+            if together == 0 {
+                return Ok(loader.flush()?);
+            }
+            if let Some(seen) = &mut seen {
+                loader.flush()?;
+                seen.refresh(self.run)?;
             }
         }
-        loader.flush()?;
-        self.run.progress.rows(StageName::Activity, together);
-        Ok(())
     }
 
     fn project(
         &mut self,
         loader: &mut Loader<'_>,
-        config: &ActivityConfig,
-        entity: &EntityTable,
+        view: &StoreView,
+        (config, entity): (&ActivityConfig, &EntityTable),
         row: &Row,
         seen: Option<&mut Seen>,
     ) -> Result<Option<RowRejection>, Failure> {
@@ -163,7 +168,7 @@ impl Projection<'_> {
         let profile = match (self.customers, &owner) {
             (Some(customers), Owner::Key { entity, key }) => {
                 let entity = declared(customers, entity);
-                self.view.resolve_key(customers.table, &entity, key)?
+                view.resolve_key(customers.table, &entity, key)?
             }
             _ => None,
         };
