@@ -1,7 +1,7 @@
 //! Owns the durable implementation: the engine's files, their poisoning and re-opening, the
 //! free-space mark.
 //!
-//! Must not start threads or timers: its owner calls `maintain`.
+//! Must not start timers, nor threads but for a push: its owner calls `maintain`.
 
 use std::{
     fs::File,
@@ -23,6 +23,7 @@ use crate::{
     fjall_open::{FjallSnapshot, Open},
     gate::{Gate, Handle, Lease},
     kv::{Epoch, Health, Kv, Progress, Snapshot, Space, WriteBatch, plan_deletes},
+    push::Push,
     reclaim::Reclaim,
 };
 
@@ -39,6 +40,8 @@ const ROOM_OF_LOADS: Room = Room {
     patience: Duration::from_secs(60),
 };
 const STALL_CHECK: Duration = Duration::from_millis(2);
+/// Checks between two pushes.
+const CHECKS_PER_PUSH: u32 = 25;
 
 /// A store in a directory.
 pub struct FjallKv {
@@ -51,6 +54,7 @@ pub struct FjallKv {
     free_bytes: AtomicU64,
     written_since_measured: AtomicU64,
     stall: (Mutex<()>, Condvar),
+    push: Push,
     reopening: Mutex<()>,
     _lock: File,
 }
@@ -83,6 +87,7 @@ impl FjallKv {
             free_bytes,
             written_since_measured: AtomicU64::new(0),
             stall: (Mutex::new(()), Condvar::new()),
+            push: Push::default(),
             reopening: Mutex::new(()),
             _lock: lock,
         })
@@ -219,18 +224,21 @@ impl FjallKv {
         let written = |space: &Space| batch.ops().iter().any(|op| op.space == *space);
         let spaces: Vec<Space> = Space::ALL.into_iter().filter(written).collect();
         let mut waited = Duration::ZERO;
+        let mut checks = 0;
         loop {
             let lease = self.enter_healthy()?;
-            if spaces
-                .iter()
-                .all(|space| room.is_in(lease.get().space(*space)))
-            {
+            let lags = |space: &&Space| !room.is_in(lease.get().space(**space));
+            let Some(space) = spaces.iter().find(lags) else {
                 return Ok(lease);
-            }
+            };
             drop(lease);
             if waited >= room.patience {
                 return Err(Error::Busy);
             }
+            if checks % CHECKS_PER_PUSH == 0 {
+                self.push.give(&self.gate, *space);
+            }
+            checks += 1;
             let mut guard = self.stall.0.lock();
             self.stall.1.wait_for(&mut guard, STALL_CHECK);
             waited += STALL_CHECK;

@@ -23,6 +23,7 @@ mod key;
 mod kv;
 mod memory_kv;
 mod prune;
+mod push;
 mod reclaim;
 mod row_place;
 mod staged;
