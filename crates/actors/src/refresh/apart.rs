@@ -64,20 +64,19 @@ pub(crate) async fn read<T: Send + 'static>(
 ) -> Result<T, Failure> {
     let (answer, mut answered) = oneshot::channel();
     let of_thread = Arc::clone(run);
+    let left_behind = Arc::clone(&run.shared.refreshes.left_behind);
     let begun = thread::Builder::new()
         .name("refresh".to_owned())
         .spawn(move || {
             give_way();
             let outcome = catch_unwind(AssertUnwindSafe(|| work(&of_thread)));
+            let (instance, job) = (of_thread.instance, of_thread.job);
+            // Before the answer: whoever has it may close the store, which the run keeps open.
+            drop(of_thread);
             if answer.send(outcome).is_err() {
-                of_thread
-                    .shared
-                    .refreshes
-                    .left_behind
-                    .0
-                    .fetch_sub(1, Ordering::AcqRel);
+                left_behind.0.fetch_sub(1, Ordering::AcqRel);
                 tracing::info!(
-                    instance_id = %of_thread.instance, job_id = %of_thread.job,
+                    instance_id = %instance, job_id = %job,
                     "a read of a data source has come back after its job had ended"
                 );
             }

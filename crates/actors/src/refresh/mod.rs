@@ -68,7 +68,7 @@ pub(crate) struct Refreshes {
     pub(crate) ended: watch::Sender<u64>,
     /// Says to a run that waits, for the store or for its time, that it may look again.
     again: watch::Sender<()>,
-    pub(crate) left_behind: apart::LeftBehind,
+    pub(crate) left_behind: Arc<apart::LeftBehind>,
 }
 
 struct State {
@@ -99,7 +99,7 @@ impl Refreshes {
             wake,
             ended: watch::channel(0).0,
             again: watch::channel(()).0,
-            left_behind: apart::LeftBehind::default(),
+            left_behind: Arc::default(),
         }
     }
 
