@@ -27,6 +27,9 @@ class S3:
         self._server.start()
         host, port = self._server.get_host_and_port()
         self.endpoint = f"http://{host}:{port}"
+        # What moto holds is its process's: an earlier server has left its users and its strictness.
+        self._moto("reset")
+        self._moto("reset-auth", "inf")
         iam = self._client("iam", "first", "key")
         iam.create_user(UserName="reader")
         allowed = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
@@ -35,9 +38,12 @@ class S3:
         key = iam.create_access_key(UserName="reader")["AccessKey"]
         self.key_id, self.key = key["AccessKeyId"], key["SecretAccessKey"]
         # From here on nobody is let in without a signature.
-        requests.post(f"{self.endpoint}/moto-api/reset-auth", data="0", timeout=30).raise_for_status()
+        self._moto("reset-auth", "0")
         self._s3 = self._client("s3", self.key_id, self.key)
         self._s3.create_bucket(Bucket="shop")
+
+    def _moto(self, what: str, data: str = "") -> None:
+        requests.post(f"{self.endpoint}/moto-api/{what}", data=data, timeout=30).raise_for_status()
 
     def _client(self, service: str, key_id: str, key: str):
         return boto3.client(
