@@ -16,7 +16,8 @@ const RECORDS_TOGETHER: usize = 2_000;
 
 /// Loads the current generation of `source` beside the (empty) one of the run's instance.
 ///
-/// It is that of the moment when the job runs; whatever the source does meanwhile has no effect.
+/// It is that of the moment when the job runs; what the source does meanwhile has no effect
+/// for as long as its replaced tables are kept; a copy that takes longer fails.
 pub(crate) fn load(run: &Run, source: InstanceId) -> Result<Plan, Failure> {
     let from = generation_of(&*run.shared.kv.snapshot()?, source)?;
     let total = from.entities.iter().map(|entity| entity.rows).sum();

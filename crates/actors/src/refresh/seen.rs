@@ -6,8 +6,8 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 /// Words of 64 bits that hold what is known of one key: a line of the processor's cache.
 const LINE: usize = 8;
-/// Lines, a power of two: 32 MiB, of which a small load touches little. With 10 million keys one of
-/// about 300 is looked up in vain, with 100 million one of three.
+/// Lines, a power of two: 32 MiB, of which a small load touches little. With 20 million keys
+/// fewer than one of 100 is looked up in vain, with 100 million about one of three.
 const LINES: usize = 1 << 19;
 
 /// A Bloom filter of fixed size in which each key stands in one line.
