@@ -15,11 +15,6 @@ WITH_INSTANCE = {
     # Client method → its arguments behind the instance.
     "get_search_configuration": [],
     "update_search_configuration": [models.InstanceSearchConfiguration()],
-    "get_all_role_assignments": [],
-    "get_current_user_role": [],
-    "deletes_a_role_assignment": [ID],
-    "update_a_role_assignment": [ID, models.RoleAssignment()],
-    "get_all_role_definitions": [],
     # The business of the batch pipeline, not of this service.
     "get_an_entity_profile": ["Customer"],
     "get_an_attribute_profile": ["Customer", "City"],
@@ -77,6 +72,11 @@ SERVED = {
     "create_workflow_refresh_schedule",
     "create_a_batch_of_workflow_refresh_schedules",
     "get_supported_timezones",
+    "get_all_role_definitions",
+    "get_current_user_role",
+    "get_all_role_assignments",
+    "update_a_role_assignment",
+    "deletes_a_role_assignment",
 }
 
 

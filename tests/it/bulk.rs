@@ -27,10 +27,14 @@ pub(crate) struct Bulk {
 
 impl Bulk {
     pub(crate) fn begin(http: &Http, method: &str, path: &str) -> Self {
+        Self::begin_as(http, KEY, method, path)
+    }
+
+    pub(crate) fn begin_as(http: &Http, key: &str, method: &str, path: &str) -> Self {
         let mut stream = TcpStream::connect(http.address()).unwrap();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/x-ndjson\r\n\
-             Ocp-Apim-Subscription-Key: {KEY}\r\nTransfer-Encoding: chunked\r\n\r\n"
+             Ocp-Apim-Subscription-Key: {key}\r\nTransfer-Encoding: chunked\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
         Self {

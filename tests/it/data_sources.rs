@@ -278,6 +278,37 @@ fn only_allowed_folders_are_read_whatever_links_say() {
 }
 
 #[test]
+fn rows_keep_the_order_of_their_files_however_long_each_takes() {
+    let place = Place::new();
+    let folder = place.write("a", FIRST, 20_000);
+    // The second file is read long before the first one has come to the row that it repeats.
+    let again = Sample::customers(1).replace("C1,", "C20000,") + "C20001,Last,Moss,1,,,,\n";
+    fs::write(folder.join("More.csv"), again).unwrap();
+    let mut manifest = Sample::manifest(FIRST);
+    manifest["entities"][0]["files"] = json!(["Customer.csv", "More.csv"]);
+    manifest["entities"][1]["files"] = json!(["orders/*.csv"]);
+    fs::write(folder.join("snapshot.json"), manifest.to_string()).unwrap();
+    place.use_folder(ID, &folder);
+    let job = place.refresh("");
+    assert_eq!(status(&job), "successful", "{job}");
+    assert_eq!(job["report"]["profiles"], 20_001, "{job}");
+    let id = job["jobId"].as_str().unwrap();
+    let path = format!("/workflows/main/jobs/{id}/rejections");
+    let rejected = place.server.http.get(&place.sample.path(&path));
+    let rejected = rejected.expect(200).json();
+    let rejected = rejected.as_array().unwrap();
+    assert_eq!(rejected.len(), 1, "{rejected:?}");
+    assert_eq!(
+        (
+            &rejected[0]["file"],
+            &rejected[0]["row"],
+            &rejected[0]["key"]
+        ),
+        (&json!("More.csv"), &json!(1), &json!("C20000"))
+    );
+}
+
+#[test]
 fn an_entity_comes_from_one_source() {
     let place = Place::new();
     place

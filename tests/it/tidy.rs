@@ -18,13 +18,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sources", &["types"]),
     ("actors", &["engine", "odata", "sources", "store", "types"]),
     ("http", &["engine", "odata", "query", "types"]),
+    ("identity", &["engine", "types"]),
     ("console", &["engine", "types"]),
     ("cluster", &["engine", "types"]),
     ("bench", &["sources", "store", "types"]),
     (
         "server",
         &[
-            "actors", "bench", "cluster", "console", "engine", "http", "sources", "store", "types",
+            "actors", "bench", "cluster", "console", "engine", "http", "identity", "sources",
+            "store", "types",
         ],
     ),
     (
@@ -46,7 +48,9 @@ const ONLY_USERS: &[(&str, &[&str])] = &[
     ("object_store", &["sources"]),
     ("delta_kernel", &["sources"]),
     ("reqwest", &["sources"]),
-    ("rustls", &["sources"]),
+    ("rustls", &["http", "sources"]),
+    ("jsonwebtoken", &["identity"]),
+    ("ring", &["identity", "testkit"]),
     ("actix", &["actors"]),
     ("actix-web", &["bench", "http", "console"]),
     ("async-nats", &["cluster"]),

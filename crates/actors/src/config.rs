@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use sanntid_sources::BucketSecret;
-use sanntid_types::Location;
+use sanntid_types::{Limits, Location};
 use serde::Deserialize;
 
 /// Says which setting is out of range.
@@ -40,6 +40,8 @@ pub struct Config {
     pub refreshes_max: usize,
     /// Jobs of one instance that have not ended.
     pub jobs_queued_max: usize,
+    /// Files of a refresh that are read at a time: the one whose rows are loaded, and the next ones.
+    pub refresh_files_max: usize,
     /// The longest that a refresh may run.
     pub refresh_time_max: Duration,
     /// Unusable rows that a job keeps for reading; all are counted.
@@ -47,6 +49,10 @@ pub struct Config {
     /// Jobs of one instance that are kept, with the rows that they could not use; older ones go, but
     /// never the last one that brought data.
     pub jobs_kept: usize,
+    /// How long audit records are kept.
+    pub audit_kept: Duration,
+    /// Audit records of one log that are kept; what was done and what was refused are counted apart.
+    pub audit_records_max: usize,
     /// Uploads of one instance that are open at a time.
     pub uploads_open_max: usize,
     /// Parts of one upload.
@@ -59,6 +65,8 @@ pub struct Config {
     pub data_source_buckets: Vec<Location>,
     /// Data sources of one instance.
     pub data_sources_max: usize,
+    /// Principals of one instance that have roles.
+    pub assignments_max: usize,
     /// How long a connection to a bucket's server may take.
     pub bucket_connect_timeout: Duration,
     /// How long a bucket's server may send nothing before it is given up, or asked again.
@@ -70,6 +78,9 @@ pub struct Config {
     /// What buckets are read with, by name; the server's own section.
     #[serde(skip)]
     pub secrets: BTreeMap<String, BucketSecret>,
+    /// What an instance may keep, but where it has limits of its own; the server's own section.
+    #[serde(skip)]
+    pub limits: Limits,
     /// Records that one step of reclamation removes at most.
     pub sweep_records_max: usize,
     /// How often the store is looked after and idle tenants leave.
@@ -89,21 +100,26 @@ impl Default for Config {
             restart_delay_max: Duration::from_secs(30),
             healthy_after: Duration::from_secs(60),
             refreshes_max: 1,
+            refresh_files_max: 2,
             jobs_queued_max: 16,
             refresh_time_max: Duration::from_secs(6 * 3600),
             rejections_kept_max: 10_000,
             jobs_kept: 1000,
+            audit_kept: Duration::from_secs(400 * 86_400),
+            audit_records_max: 100_000,
             uploads_open_max: 8,
             upload_parts_max: 1000,
             upload_ttl: Duration::from_secs(24 * 3600),
             data_source_folders: Vec::new(),
             data_source_buckets: Vec::new(),
             data_sources_max: 100,
+            assignments_max: 1000,
             bucket_connect_timeout: Duration::from_secs(10),
             bucket_stall_timeout: Duration::from_secs(60),
             bucket_retries_max: 5,
             bucket_retry_wait: Duration::from_millis(500),
             secrets: BTreeMap::new(),
+            limits: Limits::default(),
             sweep_records_max: 5_000,
             upkeep_every: Duration::from_secs(1),
         }
@@ -144,6 +160,11 @@ impl Config {
                 "1 to 64",
             ),
             (
+                (1..=16).contains(&self.refresh_files_max),
+                "refresh_files_max",
+                "1 to 16",
+            ),
+            (
                 (1..=1000).contains(&self.jobs_queued_max),
                 "jobs_queued_max",
                 "1 to 1000",
@@ -152,6 +173,16 @@ impl Config {
                 (1..=100_000).contains(&self.jobs_kept),
                 "jobs_kept",
                 "1 to 100000",
+            ),
+            (
+                self.audit_kept >= Duration::from_secs(86_400),
+                "audit_kept",
+                "at least 1 d",
+            ),
+            (
+                (100..=10_000_000).contains(&self.audit_records_max),
+                "audit_records_max",
+                "100 to 10000000",
             ),
             (
                 (1..=1000).contains(&self.uploads_open_max),
@@ -207,6 +238,11 @@ impl Config {
                 (1..=1000).contains(&self.data_sources_max),
                 "data_sources_max",
                 "1 to 1000",
+            ),
+            (
+                (1..=10_000).contains(&self.assignments_max),
+                "assignments_max",
+                "1 to 10000",
             ),
             (
                 self.sweep_records_max >= 1,

@@ -5,10 +5,16 @@
 use std::sync::Arc;
 
 use sanntid_engine::{CallError, NewInstance, TenantState};
-use sanntid_store::{WriteBatch, catalog};
-use sanntid_types::{Error, ErrorCode, InstanceId, InstanceInfo, InstanceName, JobKind};
+use sanntid_store::{
+    WriteBatch,
+    catalog::{self, AuditLogNumber},
+};
+use sanntid_types::{
+    Actor, AuditNote, Error, ErrorCode, InstanceId, InstanceInfo, InstanceName, JobKind,
+};
 
 use crate::{
+    audit,
     node::{ATTEMPTS_MAX, Shared, not_found, settled_snapshot},
     outcome::{call_error, refusal, unavailable},
     refresh,
@@ -85,21 +91,21 @@ impl Shared {
         drop(snapshot);
         let info = InstanceInfo {
             id,
-            name: new.name,
+            name: new.name.clone(),
             instance_type: new.instance_type,
             version: 1,
             created_at: now,
-            created_by: new.by.clone(),
+            created_by: new.by.name.clone(),
             updated_at: now,
-            updated_by: new.by,
+            updated_by: new.by.name.clone(),
         };
-        catalog::put_instance(
-            &mut batch,
-            &catalog::InstanceRecord {
-                info: info.clone(),
-                incarnation,
-            },
-        );
+        let record = catalog::InstanceRecord {
+            info: info.clone(),
+            incarnation,
+            log: None,
+        };
+        catalog::put_instance(&mut batch, &record);
+        note_creation(&mut batch, &record, &new);
         catalog::put_tenant(&mut batch, &state);
         let committed = self.kv.commit(batch);
         if new.copy_of.is_some() {
@@ -114,15 +120,20 @@ impl Shared {
         &self,
         id: InstanceId,
         name: InstanceName,
-        by: String,
+        by: Actor,
     ) -> Result<InstanceInfo, CallError> {
         let _one_at_a_time = self.instance_changes.lock();
         let mut record = self.settled_record_of(id)?;
+        let note = AuditNote::default()
+            .with("name", name.as_str())
+            .with("nameBefore", record.info.name.as_str());
         record.info.name = name;
         record.info.version += 1;
         record.info.updated_at = self.clock.now();
-        record.info.updated_by = by;
+        record.info.updated_by.clone_from(&by.name);
         let mut batch = WriteBatch::new();
+        let at = record.info.updated_at;
+        audit::done(&mut batch, AuditLogNumber::of(&record), at, by, note);
         catalog::put_instance(&mut batch, &record);
         self.kv.commit(batch).map_err(|error| call_error(&error))?;
         Ok(record.info)
@@ -133,11 +144,12 @@ impl Shared {
         self: &Arc<Self>,
         id: InstanceId,
         again: bool,
+        by: Actor,
     ) -> Result<(), CallError> {
         self.record_of(id)?;
         let slot = self.close(id).await?;
         self.aside(move |shared| {
-            let ended = shared.commit_end(id, again)?;
+            let ended = shared.commit_end(id, again, by)?;
             shared.refreshes.cancel_of(id);
             shared.expiry.forget(ended);
             drop(slot);
@@ -167,6 +179,7 @@ impl Shared {
         &self,
         id: InstanceId,
         again: bool,
+        by: Actor,
     ) -> Result<sanntid_types::Incarnation, CallError> {
         let _one_at_a_time = self.instance_changes.lock();
         let mut record = self.settled_record_of(id)?;
@@ -178,7 +191,10 @@ impl Shared {
         for job in catalog::active_jobs_of(&*snapshot, ended).map_err(|error| refusal(&error))? {
             catalog::forget_active_job(&mut batch, ended, job);
         }
+        let log = AuditLogNumber::of(&record);
         if again {
+            record.log = Some(log.life());
+            audit::done(&mut batch, log, now, by, AuditNote::default());
             let before = catalog::tenant(&*snapshot, ended).map_err(|error| refusal(&error))?;
             let incarnation = catalog::next_incarnation(&*snapshot, &mut batch);
             record.incarnation = incarnation.map_err(|error| refusal(&error))?;
@@ -200,12 +216,29 @@ impl Shared {
             catalog::put_instance(&mut batch, &record);
             catalog::put_tenant(&mut batch, &state);
         } else {
+            let note = AuditNote::of(id).with("name", record.info.name.as_str());
+            audit::done(&mut batch, AuditLogNumber::SERVER, now, by, note);
+            catalog::end_audit(&mut batch, log);
             catalog::remove_instance(&mut batch, id);
+            let access = catalog::access(&*snapshot, id).map_err(|error| refusal(&error))?;
+            catalog::remove_access(&mut batch, id, &access.unwrap_or_default());
         }
         drop(snapshot);
-        self.kv.commit(batch).map_err(|error| call_error(&error))?;
+        let committed = self.kv.commit(batch);
+        self.known_access.forget(id);
+        committed.map_err(|error| call_error(&error))?;
         Ok(ended)
     }
+}
+
+/// Notes a new instance in the server's log and in its own.
+fn note_creation(batch: &mut WriteBatch, record: &catalog::InstanceRecord, new: &NewInstance) {
+    let mut note = AuditNote::of(record.info.id).with("name", record.info.name.as_str());
+    if let Some(source) = new.copy_of {
+        note = note.with("copyOf", source);
+    }
+    let logs = [AuditLogNumber::SERVER, AuditLogNumber::of(record)];
+    audit::done_in(batch, logs, record.info.created_at, new.by.clone(), note);
 }
 
 /// The published client knows no 404 here.

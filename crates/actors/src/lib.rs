@@ -8,8 +8,11 @@
 //! *Invariant:* nobody is answered before the commit that the answer rests on.
 //! *Invariant:* reads don't visit the actor, and an idle tenant needs no memory.
 
+mod access;
+mod audit;
 mod buckets;
 mod config;
+mod erase;
 mod instances;
 mod many;
 mod node;
@@ -25,6 +28,7 @@ mod sources;
 mod tenant;
 mod upkeep;
 mod uploads;
+mod usage;
 
 #[cfg(test)]
 mod tests;

@@ -10,13 +10,14 @@ use sanntid_engine::{
     append_activity, patch_profile,
 };
 use sanntid_store::{WriteBatch, catalog};
-use sanntid_types::{InstanceId, Instant, Position};
+use sanntid_types::{InstanceId, Instant, Limits, Position, Usage};
 
 use crate::{
     node::Shared,
     outcome::{Reply, ReplyTo, call_error},
     shard::{Shard, commit_soon},
     tenant::{Command, TenantActor},
+    usage::check_fields,
 };
 
 /// Where the last accepted write of a message stands.
@@ -56,11 +57,16 @@ impl TenantActor {
             Ok(now) => now,
             Err(error) => return shard.answer(&self.member, reply, Err(error.into())),
         };
+        let limits = match self.shared.limits_of(self.state.instance) {
+            Ok(limits) => limits,
+            Err(error) => return shard.answer(&self.member, reply, Err(error)),
+        };
         let mut answers = Vec::with_capacity(calls.len());
         let mut head: Option<Head> = None;
         for call in calls {
-            let decided = self.decide_one(&mut shard, now, call);
-            answers.push(decided.map(|(written, records)| {
+            let decided = self.decide_one(&mut shard, now, &limits, call);
+            answers.push(decided.map(|(written, usage, records)| {
+                self.usage = usage;
                 if let Some(accepted) = self.stage_one(&mut shard, &mut reply, records) {
                     head = Some(accepted);
                 }
@@ -77,6 +83,7 @@ impl TenantActor {
             };
             let mut batch = WriteBatch::new();
             catalog::put_records(&mut batch, self.state.incarnation, &[head]);
+            catalog::put_usage(&mut batch, self.state.incarnation, &self.usage);
             shard.stage_one(&self.member, accepted_at, batch);
         }
         shard.answer(&self.member, reply, Ok(Reply::Written(answers)));
@@ -91,10 +98,11 @@ impl TenantActor {
         &self,
         shard: &mut Shard,
         now: Instant,
+        limits: &Limits,
         call: &WriteCall,
-    ) -> Result<(Written, Vec<Record>), CallError> {
+    ) -> Result<(Written, Usage, Vec<Record>), CallError> {
         let view = shard
-            .view(self.state.incarnation)
+            .view(&self.state)
             .map_err(|error| call_error(&error))?;
         match call {
             WriteCall::Patch(call) => {
@@ -106,8 +114,11 @@ impl TenantActor {
                     if_match: call.if_match.as_deref(),
                 };
                 let patched = patch_profile(&view, &self.state, now, &command)?;
+                check_fields(limits, patched.fields)?;
+                let usage = self.usage_after(limits, patched.before, patched.after)?;
                 let profile = patched.profile;
-                Ok((Written::Patched(PatchAnswer { profile }), patched.records))
+                let written = Written::Patched(PatchAnswer { profile });
+                Ok((written, usage, patched.records))
             }
             WriteCall::Append(call) => {
                 let command = AppendActivity {
@@ -118,20 +129,22 @@ impl TenantActor {
                     on_unknown: call.on_unknown,
                 };
                 let appended = append_activity(&view, &self.state, now, &command)?;
-                let (id, state, replayed, records) = match appended {
+                let (id, state, replayed, usage, records) = match appended {
                     Appended::New { records, activity } => {
-                        (activity.activity.id, activity.state, false, records)
+                        let (before, after) = (Usage::default(), activity.usage());
+                        let usage = self.usage_after(limits, before, after)?;
+                        (activity.activity.id, activity.state, false, usage, records)
                     }
                     Appended::Replayed {
                         state, activity, ..
-                    } => (activity.id, state, true, Vec::new()),
+                    } => (activity.id, state, true, self.usage, Vec::new()),
                 };
                 let written = Written::Appended {
                     id,
                     state,
                     replayed,
                 };
-                Ok((written, records))
+                Ok((written, usage, records))
             }
         }
     }

@@ -14,13 +14,16 @@ use actix::{Arbiter, ArbiterHandle};
 use parking_lot::Mutex;
 use sanntid_engine::{CallError, TenantState};
 use sanntid_sources::Buckets;
-use sanntid_store::{Expiry, Health, Kv, Pruner, Snapshot, Sweeper, catalog};
+use sanntid_store::{AuditPruner, Expiry, Health, Kv, Pruner, Snapshot, Sweeper, catalog};
 use sanntid_types::{Clock, Error, ErrorCode, InstanceId};
 use tokio::sync::mpsc;
 
 use crate::{
+    access::Known,
+    audit::{self, Attempts},
     buckets,
     config::Config,
+    erase::Erasures,
     outcome::{Delivery, Reply, ReplyTo, overloaded, refusal, unavailable},
     published::Published,
     refresh::{self, Refreshes},
@@ -30,6 +33,7 @@ use crate::{
     shard::Shard,
     tenant::{Call, Command, Decide, Leave, TenantActor},
     upkeep,
+    usage::{self, Counting},
 };
 
 /// How often a call is given to a tenant that was about to leave when it came.
@@ -52,10 +56,16 @@ pub(crate) struct Shared {
     pub(crate) pruner: Mutex<(Pruner, bool)>,
     pub(crate) refreshes: Refreshes,
     pub(crate) schedules: Schedules,
+    pub(crate) counting: Counting,
+    pub(crate) erasures: Erasures,
     pub(crate) buckets: Buckets,
     /// Where the parts of uploads lie.
     pub(crate) uploads: PathBuf,
-    /// Held while the list of instances is changed.
+    pub(crate) known_access: Known,
+    pub(crate) attempts: Attempts,
+    /// As `pruner`, of audit records.
+    pub(crate) audit_pruner: Mutex<(AuditPruner, bool)>,
+    /// Held while the list of instances, or who may do what in one, is changed.
     pub(crate) instance_changes: Mutex<()>,
     /// The thread of what is no tenant's: supervision, upkeep, refreshes. It must not be blocked.
     pub(crate) control: ArbiterHandle,
@@ -88,6 +98,7 @@ impl Node {
         config.validate().map_err(invalid)?;
         let waiting = refresh::recover(&*kv, clock.now()).map_err(|error| refusal(&error))?;
         let schedules = Schedules::recover(&*kv).map_err(|error| refusal(&error))?;
+        let erasures = Erasures::recover(&*kv).map_err(|error| refusal(&error))?;
         let control = Arbiter::new();
         let shards: Vec<Arbiter> = (0..config.shards).map(|_| Arbiter::new()).collect();
         let (registry, tasks) = Registry::new(config.clone(), Arc::clone(&clock));
@@ -100,8 +111,13 @@ impl Node {
             pruner: Mutex::default(),
             refreshes: Refreshes::new(config.refreshes_max, waiting),
             schedules,
+            counting: Counting::default(),
+            erasures,
             buckets: buckets::of_config(&config),
             uploads: data_dir.join("uploads"),
+            known_access: Known::default(),
+            attempts: Attempts::default(),
+            audit_pruner: Mutex::default(),
             instance_changes: Mutex::new(()),
             control: control.handle(),
             shards: shards.iter().map(Arbiter::handle).collect(),
@@ -116,6 +132,7 @@ impl Node {
         }
         control.spawn(supervise(Arc::clone(&shared), tasks));
         control.spawn(upkeep::run(Arc::clone(&shared)));
+        control.spawn(audit::note_attempts(Arc::clone(&shared)));
         control.spawn(refresh::start_waiting(Arc::clone(&shared)));
         let arbiters = Mutex::new(std::iter::once(control).chain(shards).collect());
         Ok(Arc::new(Self { shared, arbiters }))
@@ -128,6 +145,10 @@ impl Node {
         for running in self.shared.registry.all() {
             // One that is gone already needs no farewell.
             running.addr.clone().send(Leave).await.ok();
+        }
+        let noted = self.shared.aside(|shared| shared.commit_attempts());
+        if let Err(error) = noted.await {
+            tracing::warn!(?error, "refused attempts are not noted");
         }
         let arbiters = std::mem::take(&mut *self.arbiters.lock());
         let joined = tokio::task::spawn_blocking(move || {
@@ -234,6 +255,14 @@ pub(crate) fn settled_snapshot(kv: &dyn Kv) -> sanntid_store::Result<Box<dyn Sna
     }
 }
 
+/// Whether nothing is in doubt at present.
+pub(crate) fn is_settled(kv: &dyn Kv) -> bool {
+    match kv.health() {
+        Health::Ok | Health::DiskFull { .. } => true,
+        Health::Poisoned | Health::Reopening | Health::Closed => false,
+    }
+}
+
 /// Says that there is no such instance.
 pub(crate) fn not_found(id: InstanceId) -> Error {
     Error::new(
@@ -294,10 +323,23 @@ fn start_here(shared: &Arc<Shared>, id: InstanceId, serial: u64) {
         }
     };
     shared.note_cleared(&state);
+    if !state.erasing.is_empty() {
+        shared.erasures.note(id);
+    }
     let published = Arc::new(Published::new(state.clone()));
     published.set_in_doubt(in_doubt);
+    let usage = shared.kv.snapshot();
+    let usage = usage.and_then(|snapshot| usage::known(&*snapshot, &state, &published));
+    let usage = match usage {
+        Ok(usage) => usage,
+        Err(error) => {
+            tracing::warn!(instance_id = %id, %error, "a tenant can't be started yet");
+            return shared.registry.start_failed(id, serial);
+        }
+    };
+    let owned = (state, usage);
     let of_actor = Arc::clone(&published);
-    let addr = TenantActor::start_here(Arc::clone(shared), shard, state, of_actor, alive);
+    let addr = TenantActor::start_here(Arc::clone(shared), shard, owned, of_actor, alive);
     let running = Running::new(addr, published, shared.clock.now());
     shared.registry.started(id, serial, running);
 }

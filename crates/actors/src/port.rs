@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use sanntid_engine::{
-    ActivitiesAnswer, AppendAnswer, AppendCall, CallError, ClockState, JobRequest, Later,
+    ActivitiesAnswer, AppendAnswer, AppendCall, CallError, ClockState, Erased, JobRequest, Later,
     NewInstance, OpenSnapshot, PartFormat, PartSink, PatchAnswer, PatchCall, Readiness, Reading,
     Snapshot, Tenants, WriteCall, Written, check_activities, needs_reprojection,
 };
 use sanntid_store::{Health, TenantView, catalog};
 use sanntid_types::{
-    ActivityConfig, DataSource, DataSourceId, DataSourceSpec, DryRun, EntityName, InstanceId,
-    InstanceInfo, InstanceName, Job, JobId, JobKind, Manifest, RowRejection, Schedule, ScheduleId,
-    Settings, SimulationRequest, SnapshotId, SourceState, Timezone,
+    ActivityConfig, Actor, AuditNote, DataSource, DataSourceId, DataSourceSpec, DryRun, EntityName,
+    InstanceId, InstanceInfo, InstanceName, Job, JobId, JobKind, Manifest, ProfileId, RowRejection,
+    Schedule, ScheduleId, Settings, SimulationRequest, SnapshotId, SourceState, Timezone,
 };
 
 use crate::{
+    audit,
     node::{Node, Shared, not_found},
     outcome::{Reply, refusal},
     published::Published,
@@ -84,7 +85,7 @@ impl Tenants for Node {
         &self,
         instance: InstanceId,
         name: InstanceName,
-        by: String,
+        by: Actor,
     ) -> Later<'_, InstanceInfo> {
         Box::pin(
             self.shared
@@ -92,16 +93,22 @@ impl Tenants for Node {
         )
     }
 
-    fn delete_instance(&self, instance: InstanceId) -> Later<'_, ()> {
-        Box::pin(self.shared.end_life(instance, false))
+    fn delete_instance(&self, instance: InstanceId, by: Actor) -> Later<'_, ()> {
+        Box::pin(self.shared.end_life(instance, false, by))
     }
 
-    fn reset_instance(&self, instance: InstanceId) -> Later<'_, ()> {
-        Box::pin(self.shared.end_life(instance, true))
+    fn reset_instance(&self, instance: InstanceId, by: Actor) -> Later<'_, ()> {
+        Box::pin(self.shared.end_life(instance, true, by))
     }
 
-    fn set_settings(&self, instance: InstanceId, settings: Settings) -> Later<'_, Settings> {
+    fn set_settings(
+        &self,
+        instance: InstanceId,
+        settings: Settings,
+        by: Actor,
+    ) -> Later<'_, Settings> {
         Box::pin(self.shared.change(instance, move |change| {
+            change.note(by, audit::noted(&change.state.settings, &settings))?;
             change.state.set_settings(settings.clone());
             Ok(settings)
         }))
@@ -111,12 +118,18 @@ impl Tenants for Node {
         &self,
         instance: InstanceId,
         activities: Vec<ActivityConfig>,
+        by: Actor,
     ) -> Later<'_, ActivitiesAnswer> {
-        Box::pin(self.shared.set_activities(instance, activities))
+        Box::pin(self.shared.set_activities(instance, activities, by))
     }
 
-    fn open_snapshot(&self, instance: InstanceId, manifest: Manifest) -> Later<'_, Snapshot> {
-        Box::pin(self.shared.open_upload(instance, manifest))
+    fn open_snapshot(
+        &self,
+        instance: InstanceId,
+        manifest: Manifest,
+        by: Actor,
+    ) -> Later<'_, Snapshot> {
+        Box::pin(self.shared.open_upload(instance, manifest, by))
     }
 
     fn open_part(
@@ -126,10 +139,12 @@ impl Tenants for Node {
         entity: EntityName,
         part: u32,
         format: PartFormat,
+        by: Actor,
     ) -> Later<'_, Box<dyn PartSink>> {
         Box::pin(
-            self.shared
-                .aside(move |shared| shared.open_part(instance, snapshot, &entity, part, format)),
+            self.shared.aside(move |shared| {
+                shared.open_part(instance, snapshot, &entity, (part, format), by)
+            }),
         )
     }
 
@@ -140,12 +155,22 @@ impl Tenants for Node {
         )
     }
 
-    fn commit_snapshot(&self, instance: InstanceId, snapshot: SnapshotId) -> Later<'_, Job> {
-        Box::pin(self.shared.commit_upload(instance, snapshot))
+    fn commit_snapshot(
+        &self,
+        instance: InstanceId,
+        snapshot: SnapshotId,
+        by: Actor,
+    ) -> Later<'_, Job> {
+        Box::pin(self.shared.commit_upload(instance, snapshot, by))
     }
 
-    fn abort_snapshot(&self, instance: InstanceId, snapshot: SnapshotId) -> Later<'_, ()> {
-        Box::pin(self.shared.abort_upload(instance, snapshot))
+    fn abort_snapshot(
+        &self,
+        instance: InstanceId,
+        snapshot: SnapshotId,
+        by: Actor,
+    ) -> Later<'_, ()> {
+        Box::pin(self.shared.abort_upload(instance, snapshot, by))
     }
 
     fn data_sources(&self, instance: InstanceId) -> Later<'_, Vec<(DataSource, SourceState)>> {
@@ -159,12 +184,18 @@ impl Tenants for Node {
         &self,
         instance: InstanceId,
         spec: DataSourceSpec,
+        by: Actor,
     ) -> Later<'_, (DataSource, SourceState)> {
-        Box::pin(self.shared.put_data_source(instance, spec))
+        Box::pin(self.shared.put_data_source(instance, spec, by))
     }
 
-    fn delete_data_source(&self, instance: InstanceId, id: DataSourceId) -> Later<'_, ()> {
-        Box::pin(self.shared.delete_data_source(instance, id))
+    fn delete_data_source(
+        &self,
+        instance: InstanceId,
+        id: DataSourceId,
+        by: Actor,
+    ) -> Later<'_, ()> {
+        Box::pin(self.shared.delete_data_source(instance, id, by))
     }
 
     fn schedules(&self, instance: InstanceId) -> Later<'_, Vec<Schedule>> {
@@ -178,12 +209,13 @@ impl Tenants for Node {
         &self,
         instance: InstanceId,
         schedules: Vec<Schedule>,
+        by: Actor,
     ) -> Later<'_, Vec<Schedule>> {
-        Box::pin(self.shared.put_schedules(instance, schedules))
+        Box::pin(self.shared.put_schedules(instance, schedules, by))
     }
 
-    fn delete_schedule(&self, instance: InstanceId, id: ScheduleId) -> Later<'_, ()> {
-        Box::pin(self.shared.delete_schedule(instance, id))
+    fn delete_schedule(&self, instance: InstanceId, id: ScheduleId, by: Actor) -> Later<'_, ()> {
+        Box::pin(self.shared.delete_schedule(instance, id, by))
     }
 
     fn timezones(&self, instance: InstanceId) -> Later<'_, Vec<Timezone>> {
@@ -193,12 +225,21 @@ impl Tenants for Node {
         )
     }
 
-    fn submit_job(&self, instance: InstanceId, request: JobRequest) -> Later<'_, Job> {
-        Box::pin(self.shared.submit_job(instance, request))
+    fn erase(&self, instance: InstanceId, profile: ProfileId, by: Actor) -> Later<'_, Erased> {
+        Box::pin(async move { self.shared.erase(instance, profile, by).await })
     }
 
-    fn simulate(&self, instance: InstanceId, request: SimulationRequest) -> Later<'_, Job> {
-        Box::pin(refresh::simulate(&self.shared, instance, request))
+    fn submit_job(&self, instance: InstanceId, request: JobRequest, by: Actor) -> Later<'_, Job> {
+        Box::pin(self.shared.submit_job(instance, request, by))
+    }
+
+    fn simulate(
+        &self,
+        instance: InstanceId,
+        request: SimulationRequest,
+        by: Actor,
+    ) -> Later<'_, Job> {
+        Box::pin(refresh::simulate(&self.shared, instance, request, by))
     }
 
     fn dry_run(&self, instance: InstanceId, request: SimulationRequest) -> Later<'_, DryRun> {
@@ -235,8 +276,8 @@ impl Tenants for Node {
         )
     }
 
-    fn cancel_job(&self, instance: InstanceId, job: JobId) -> Later<'_, Job> {
-        Box::pin(refresh::cancel(&self.shared, instance, job))
+    fn cancel_job(&self, instance: InstanceId, job: JobId, by: Actor) -> Later<'_, Job> {
+        Box::pin(refresh::cancel(&self.shared, instance, job, by))
     }
 
     fn clock(&self) -> ClockState {
@@ -246,11 +287,15 @@ impl Tenants for Node {
         }
     }
 
-    fn confirm_clock(&self) -> ClockState {
-        self.shared.clock.confirm();
-        // What waits for the clock need not wait for the next round of upkeep.
-        self.shared.refreshes.try_again();
-        self.clock()
+    fn confirm_clock(&self, by: Actor) -> Later<'_, ClockState> {
+        Box::pin(async move {
+            let noted = self.shared.aside(|shared| shared.note_of_server(by));
+            noted.await?;
+            self.shared.clock.confirm();
+            // What waits for the clock need not wait for the next round of upkeep.
+            self.shared.refreshes.try_again();
+            Ok(self.clock())
+        })
     }
 
     fn readiness(&self) -> Readiness {
@@ -278,7 +323,7 @@ impl Shared {
             let snapshot = self.kv.snapshot().map_err(|error| refusal(&error))?;
             let now = published.now(self.clock.now());
             if Arc::ptr_eq(&tenant, &published.state()) {
-                let view = TenantView::new(snapshot, tenant.incarnation);
+                let view = TenantView::of(snapshot, &tenant);
                 let view = Box::new(published.hint(&tenant, view));
                 return Ok(Reading { tenant, view, now });
             }
@@ -289,6 +334,7 @@ impl Shared {
         self: &Arc<Self>,
         instance: InstanceId,
         activities: Vec<ActivityConfig>,
+        by: Actor,
     ) -> Result<ActivitiesAnswer, CallError> {
         let jobs_max = self.config.jobs_queued_max;
         self.change(instance, move |change| {
@@ -300,6 +346,13 @@ impl Shared {
             } else {
                 None
             };
+            let names = activities.iter().map(|one| one.entity_name.as_str());
+            let names = names.collect::<Vec<_>>().join(", ");
+            let mut note = AuditNote::default().with("entities", names);
+            if let Some(job) = &job {
+                note = note.with("job", job.id);
+            }
+            change.note(by, note)?;
             Ok(ActivitiesAnswer { activities, job })
         })
         .await
@@ -309,6 +362,7 @@ impl Shared {
         self: &Arc<Self>,
         instance: InstanceId,
         request: JobRequest,
+        by: Actor,
     ) -> Result<Job, CallError> {
         let kind = match request {
             JobRequest::Refresh(refresh) => JobKind::Refresh(refresh),
@@ -317,7 +371,10 @@ impl Shared {
         let jobs_max = self.config.jobs_queued_max;
         let job = self.change(instance, move |change| {
             refresh::check_request(change, &kind)?;
-            refresh::new_job(change, kind, jobs_max)
+            let note = refresh::noted(&kind);
+            let job = refresh::new_job(change, kind, jobs_max)?;
+            change.note(by, note.about(job.id))?;
+            Ok(job)
         });
         Ok(refresh::shown(self, instance, job.await?))
     }
@@ -342,7 +399,15 @@ impl Shared {
         let incarnation = self.record_of(instance)?.incarnation;
         refresh::find_job(self, incarnation, job)?;
         let snapshot = self.kv.snapshot().map_err(|error| refusal(&error))?;
-        let found = catalog::rejections(&*snapshot, incarnation, job).take(top);
+        let state = catalog::tenant(&*snapshot, incarnation).map_err(|error| refusal(&error))?;
+        let erasing = state.map(|state| state.erasing).unwrap_or_default();
+        let is_erased = |row: &RowRejection| {
+            let mut people = erasing.iter().map(|erasure| &erasure.person);
+            people.any(|person| person.has_rejected(row))
+        };
+        let found = catalog::rejections(&*snapshot, incarnation, job)
+            .filter(|row| !row.as_ref().is_ok_and(is_erased))
+            .take(top);
         let found: Result<Vec<_>, _> = found.collect();
         Ok(found.map_err(|error| refusal(&error))?)
     }

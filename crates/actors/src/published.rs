@@ -12,6 +12,8 @@ use sanntid_engine::TenantState;
 use sanntid_store::{Snapshot, TenantView};
 use sanntid_types::Instant;
 
+use crate::usage;
+
 /// A state, and what is found out about it when it is first read.
 struct Shown {
     state: Arc<TenantState>,
@@ -37,6 +39,9 @@ pub(crate) struct Published {
     accepted_at: AtomicI64,
     /// Whether a batch with its tenant's writes was lost, or may have been.
     in_doubt: AtomicBool,
+    /// When what the tenant keeps was last counted, in milliseconds.
+    counted_at: AtomicI64,
+    count_wanted: AtomicBool,
 }
 
 impl Published {
@@ -46,6 +51,8 @@ impl Published {
             shown: ArcSwap::new(Shown::new(state)),
             accepted_at,
             in_doubt: AtomicBool::new(false),
+            counted_at: AtomicI64::new(i64::MIN),
+            count_wanted: AtomicBool::new(false),
         }
     }
 
@@ -93,6 +100,29 @@ impl Published {
     /// Notes whether the tenant's state can be relied on.
     pub(crate) fn set_in_doubt(&self, in_doubt: bool) {
         self.in_doubt.store(in_doubt, Ordering::Release);
+    }
+
+    /// Whether what the tenant keeps must be counted anew.
+    pub(crate) fn is_count_due(&self, now: Instant) -> bool {
+        let is_wanted = self.count_wanted.load(Ordering::Relaxed);
+        let counted_at = self.counted_at.load(Ordering::Relaxed);
+        if counted_at == i64::MIN && !is_wanted {
+            // What an earlier life of the tenant committed is good for a while.
+            self.counted_at.store(now.as_millis(), Ordering::Relaxed);
+            return false;
+        }
+        usage::is_due(now, counted_at, is_wanted)
+    }
+
+    /// Notes that a count begins.
+    pub(crate) fn count_begins(&self, now: Instant) {
+        self.count_wanted.store(false, Ordering::Relaxed);
+        self.counted_at.store(now.as_millis(), Ordering::Relaxed);
+    }
+
+    /// Has what the tenant keeps counted soon.
+    pub(crate) fn want_count(&self) {
+        self.count_wanted.store(true, Ordering::Relaxed);
     }
 
     /// Notes a committed write.

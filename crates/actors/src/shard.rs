@@ -9,9 +9,9 @@ use std::{
     sync::Arc,
 };
 
-use sanntid_engine::CallError;
+use sanntid_engine::{CallError, TenantState};
 use sanntid_store::{Kv, Snapshot, Staged, StagedSnapshot, TenantView, WriteBatch};
-use sanntid_types::{Incarnation, Instant};
+use sanntid_types::Instant;
 
 use crate::{
     outcome::{Reply, ReplyTo, call_error},
@@ -66,15 +66,15 @@ impl Shard {
     /// The state with everything staged, as the next decision must see it.
     pub(crate) fn view(
         &mut self,
-        incarnation: Incarnation,
+        tenant: &TenantState,
     ) -> sanntid_store::Result<TenantView<StagedSnapshot<'_>>> {
         if self.snapshot.is_none() {
             self.snapshot = Some(self.kv.snapshot()?);
         }
         let snapshot = self.snapshot.as_deref().expect("taken above");
-        Ok(TenantView::new(
+        Ok(TenantView::of(
             StagedSnapshot::new(snapshot, &self.staged),
-            incarnation,
+            tenant,
         ))
     }
 

@@ -6,19 +6,22 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use sanntid_engine::CallError;
 use sanntid_store::catalog;
 use sanntid_types::{
-    DataSource, DataSourceId, DataSourceSpec, Error, ErrorCode, InstanceId, JobKind, JobStatus,
-    Location, Origin, SourceRefresh, SourceState,
+    Actor, AuditNote, DataSource, DataSourceId, DataSourceSpec, Error, ErrorCode, InstanceId,
+    JobKind, JobStatus, Location, Origin, SourceRefresh, SourceState,
 };
 
-use crate::{node::Shared, outcome::refusal};
+use crate::{node::Shared, outcome::refusal, refresh::within};
 
 /// The setting that says where data sources may lie.
 const FOLDERS: &str = "actors.data_source_folders";
+/// How long the place of a data source may take to answer whoever configures it.
+const LOOK_MAX: Duration = Duration::from_secs(5);
 
 impl Shared {
     /// The data sources of an instance, each with what is known of it.
@@ -57,16 +60,9 @@ impl Shared {
         self: &Arc<Self>,
         id: InstanceId,
         spec: DataSourceSpec,
+        by: Actor,
     ) -> Result<(DataSource, SourceState), CallError> {
-        let (location, credentials) = (spec.location.clone(), spec.credentials.clone());
-        self.aside(move |shared| {
-            if let Some(bucket) = location.bucket() {
-                return Ok(shared.check_bucket(bucket, credentials.as_deref())?);
-            }
-            let folders = &shared.config.data_source_folders;
-            Ok(real_folder(&location, folders).map(drop)?)
-        })
-        .await?;
+        self.check_location(&spec).await?;
         let sources_max = self.config.data_sources_max;
         self.change(id, move |change| {
             let incarnation = change.state.incarnation;
@@ -92,10 +88,11 @@ impl Shared {
                 credentials: spec.credentials,
                 version: 1,
                 created_at: change.now,
-                created_by: spec.by.clone(),
+                created_by: by.name.clone(),
                 updated_at: change.now,
-                updated_by: spec.by,
+                updated_by: by.name.clone(),
             };
+            change.note(by, noted(&source))?;
             if let Some(before) = before {
                 if before.location == source.location && before.credentials == source.credentials {
                     source.revision = before.revision;
@@ -112,12 +109,41 @@ impl Shared {
         .await
     }
 
+    /// Refuses a place that data sources may not lie in, or that does not answer: a record that was
+    /// never checked would fail its jobs only.
+    async fn check_location(self: &Arc<Self>, spec: &DataSourceSpec) -> Result<(), CallError> {
+        let (location, credentials) = (spec.location.clone(), spec.credentials.clone());
+        if location.bucket().is_some() {
+            let check = move |shared: &Arc<Self>| match location.bucket() {
+                Some(bucket) => Ok(shared.check_bucket(bucket, credentials.as_deref())?),
+                None => Ok(()),
+            };
+            return self.aside(check).await;
+        }
+        let folders = self.config.data_source_folders.clone();
+        let look = move || real_folder(&location, &folders).map(drop);
+        let of = (LOOK_MAX, format!("the data source {}", spec.id));
+        match within(&self.refreshes.left_behind, of, look).await? {
+            Some(answer) => Ok(answer?),
+            None => {
+                let text = format!(
+                    "the location did not answer within {LOOK_MAX:?}; is the network's folder that \
+                     it lies in reachable from the server? nothing was changed"
+                );
+                Err(Error::new(ErrorCode::Overloaded, text)
+                    .with_target("location")
+                    .into())
+            }
+        }
+    }
+
     /// Forgets a data source. What it brought stays and belongs to nobody, until a refresh or an
     /// upload brings it.
     pub(crate) async fn delete_data_source(
         self: &Arc<Self>,
         id: InstanceId,
         source: DataSourceId,
+        by: Actor,
     ) -> Result<(), CallError> {
         self.change(id, move |change| {
             let incarnation = change.state.incarnation;
@@ -128,11 +154,23 @@ impl Shared {
                 return Err(error.with_target(source.to_string()));
             }
             catalog::remove_data_source(&mut change.batch, incarnation, source);
+            change.note(by, AuditNote::of(source))?;
             let stays = |origin: &Origin| *origin != Origin::Source(source);
             change.state.origins.retain(|_, origin| stays(origin));
             Ok(())
         })
         .await
+    }
+}
+
+/// What a record says of a data source; of what it is read with, the name.
+fn noted(source: &DataSource) -> AuditNote {
+    let note = AuditNote::of(source.id)
+        .with("friendlyName", &source.friendly_name)
+        .with("location", &source.location);
+    match &source.credentials {
+        Some(name) => note.with("credentials", name),
+        None => note,
     }
 }
 
@@ -155,21 +193,23 @@ pub(crate) fn real_folder(location: &Location, allowed: &[PathBuf]) -> Result<Pa
             "the location is in none of the folders that the configuration allows ({FOLDERS})"
         ))
     };
-    let real: Vec<PathBuf> = allowed
-        .iter()
-        .filter_map(|folder| fs::canonicalize(folder).ok())
-        .collect();
-    let is_within =
-        |path: &Path, folders: &[PathBuf]| folders.iter().any(|folder| path.starts_with(folder));
     // Looked at only where its own spelling is within: elsewhere even its absence is a secret.
     let Some(folder) = location.folder() else {
         return refuse("the location is no folder".to_owned());
     };
-    if !is_within(folder, allowed) && !is_within(folder, &real) {
+    let mut allowed: Vec<&PathBuf> = allowed.iter().collect();
+    // Those that it names come first: another one may lie where nobody answers.
+    allowed.sort_by_key(|outer| !folder.starts_with(outer));
+    let is_named = allowed.iter().any(|outer| folder.starts_with(outer));
+    let is_within = |path: &Path| {
+        let mut real = allowed.iter().flat_map(fs::canonicalize);
+        real.any(|outer| path.starts_with(outer))
+    };
+    if !is_named && !is_within(folder) {
         return outside();
     }
     match fs::canonicalize(folder) {
-        Ok(path) if !is_within(&path, &real) => outside(),
+        Ok(path) if !is_within(&path) => outside(),
         Ok(path) if path.is_dir() => Ok(path),
         Ok(_) => refuse("the location is no folder".to_owned()),
         Err(error) => refuse(format!("the location can't be read: {}", error.kind())),

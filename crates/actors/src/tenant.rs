@@ -11,7 +11,7 @@ use sanntid_engine::{
     PatchProfile, Record, TenantState, WriteCall, append_activity, owner_profile, patch_profile,
 };
 use sanntid_store::{Snapshot, WriteBatch, catalog};
-use sanntid_types::{ActivityState, Error, ErrorCode, Instant};
+use sanntid_types::{ActivityState, Error, ErrorCode, Instant, Usage};
 
 use crate::{
     node::{Shared, settled_snapshot},
@@ -19,6 +19,7 @@ use crate::{
     published::Published,
     registry::Alive,
     shard::{Member, Shard, commit_soon},
+    usage::{self, check_fields},
 };
 
 /// What a change works on: the state it alters and the batch it is committed with.
@@ -27,6 +28,8 @@ pub(crate) struct Change<'a> {
     pub(crate) batch: WriteBatch,
     pub(crate) snapshot: &'a dyn Snapshot,
     pub(crate) now: Instant,
+    /// What the tenant keeps of what came by calls.
+    pub(crate) usage: Usage,
     /// Whether a job was queued, which is to be started after the commit.
     pub(crate) has_new_job: bool,
     /// Whether schedules were changed.
@@ -67,8 +70,10 @@ impl Message for Leave {
 
 /// Owns one instance's writes.
 pub(crate) struct TenantActor {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) state: TenantState,
+    /// What it keeps of what came by calls, with what is staged.
+    pub(crate) usage: Usage,
     pub(crate) member: Rc<Member>,
     pub(crate) shard: Rc<RefCell<Shard>>,
     /// Tells the registry when this actor is gone, however it went.
@@ -80,7 +85,7 @@ impl TenantActor {
     pub(crate) fn start_here(
         shared: Arc<Shared>,
         shard: Rc<RefCell<Shard>>,
-        state: TenantState,
+        (state, usage): (TenantState, Usage),
         published: Arc<Published>,
         alive: Alive,
     ) -> Addr<Self> {
@@ -90,6 +95,7 @@ impl TenantActor {
             Self {
                 shared,
                 state,
+                usage,
                 member: Member::new(published),
                 shard,
                 alive,
@@ -113,7 +119,13 @@ impl TenantActor {
         let Some(state) = state else {
             return Ok(false);
         };
+        let published = &self.member.published;
+        let usage = usage::known(&*snapshot, &state, published);
+        self.usage = usage.map_err(refused)?;
         self.shared.note_cleared(&state);
+        if !state.erasing.is_empty() {
+            self.shared.erasures.note(state.instance);
+        }
         self.state = state;
         self.member.published.replace(self.state.clone());
         self.member.published.set_in_doubt(false);
@@ -134,7 +146,7 @@ impl TenantActor {
         let mut shard = shard.borrow_mut();
         let now = self.check_clock().map_err(CallError::from);
         match now.and_then(|now| self.decide(&mut shard, now, command)) {
-            Ok((answer, Some(records))) => self.stage(&mut shard, reply, answer, &records),
+            Ok((answer, Some(accepted))) => self.stage(&mut shard, reply, answer, &accepted),
             Ok((answer, None)) => shard.answer(&self.member, reply, Ok(answer)),
             Err(error) => shard.answer(&self.member, reply, Err(error)),
         }
@@ -150,9 +162,10 @@ impl TenantActor {
         shard: &mut Shard,
         now: Instant,
         command: &Write<'_>,
-    ) -> Result<(Reply, Option<Vec<Record>>), CallError> {
+    ) -> Result<(Reply, Option<Accepted>), CallError> {
+        let limits = self.shared.limits_of(self.state.instance)?;
         let view = shard
-            .view(self.state.incarnation)
+            .view(&self.state)
             .map_err(|error| call_error(&error))?;
         match command {
             Write::Patch(call) => {
@@ -164,10 +177,15 @@ impl TenantActor {
                     if_match: call.if_match.as_deref(),
                 };
                 let patched = patch_profile(&view, &self.state, now, &command)?;
+                check_fields(&limits, patched.fields)?;
+                let accepted = Accepted {
+                    usage: self.usage_after(&limits, patched.before, patched.after)?,
+                    records: patched.records,
+                };
                 let answer = PatchAnswer {
                     profile: patched.profile,
                 };
-                Ok((Reply::Patched(answer), Some(patched.records)))
+                Ok((Reply::Patched(answer), Some(accepted)))
             }
             Write::Append(call) => {
                 let command = AppendActivity {
@@ -179,6 +197,9 @@ impl TenantActor {
                 };
                 match append_activity(&view, &self.state, now, &command)? {
                     Appended::New { records, activity } => {
+                        let (before, after) = (Usage::default(), activity.usage());
+                        let usage = self.usage_after(&limits, before, after)?;
+                        let accepted = Accepted { records, usage };
                         let customer = owner_profile(&view, &self.state, &activity.owner)?;
                         let answer = AppendAnswer {
                             activity: activity.activity,
@@ -186,7 +207,7 @@ impl TenantActor {
                             state: activity.state,
                             replayed: false,
                         };
-                        Ok((Reply::Appended(Box::new(answer)), Some(records)))
+                        Ok((Reply::Appended(Box::new(answer)), Some(accepted)))
                     }
                     Appended::Replayed {
                         state,
@@ -206,7 +227,8 @@ impl TenantActor {
         }
     }
 
-    fn stage(&mut self, shard: &mut Shard, reply: ReplyTo, answer: Reply, records: &[Record]) {
+    fn stage(&mut self, shard: &mut Shard, reply: ReplyTo, answer: Reply, accepted: &Accepted) {
+        let Accepted { records, usage } = accepted;
         for record in records {
             if let Record::Head {
                 position,
@@ -219,6 +241,8 @@ impl TenantActor {
         }
         let mut batch = WriteBatch::new();
         catalog::put_records(&mut batch, self.state.incarnation, records);
+        catalog::put_usage(&mut batch, self.state.incarnation, usage);
+        self.usage = *usage;
         let accepted_at = self.state.accepted_at.unwrap_or(Instant::MIN);
         shard.stage(&self.member, accepted_at, batch, reply, answer);
     }
@@ -233,6 +257,7 @@ impl TenantActor {
             batch: WriteBatch::new(),
             snapshot: &*snapshot,
             now: self.state.now(now),
+            usage: self.usage,
             has_new_job: false,
             has_new_schedule: false,
         };
@@ -240,6 +265,7 @@ impl TenantActor {
         let Change {
             state,
             mut batch,
+            usage,
             has_new_job,
             has_new_schedule,
             ..
@@ -248,6 +274,9 @@ impl TenantActor {
         let is_new = state != self.state;
         if is_new {
             catalog::put_tenant(&mut batch, &state);
+        }
+        if usage != self.usage {
+            catalog::put_usage(&mut batch, state.incarnation, &usage);
         }
         if batch.is_empty() {
             return Ok(Reply::Changed);
@@ -263,6 +292,7 @@ impl TenantActor {
             self.shared.schedules.look_again(self.state.instance);
         }
         committed?;
+        self.usage = usage;
         if is_new {
             self.member.published.replace(state.clone());
             self.state = state;
@@ -270,6 +300,13 @@ impl TenantActor {
         self.member.published.set_in_doubt(false);
         Ok(Reply::Changed)
     }
+}
+
+/// What an accepted write stores.
+struct Accepted {
+    records: Vec<Record>,
+    /// What the tenant keeps with it.
+    usage: Usage,
 }
 
 enum Write<'a> {

@@ -35,12 +35,17 @@ impl Shared {
         let on_disk = Arc::clone(self);
         let looked = tokio::task::spawn_blocking(move || on_disk.look_after_disk(with_uploads));
         match looked.await {
-            Ok(Health::Ok | Health::DiskFull { .. }) => self.settle_tenants(),
+            Ok(Health::Ok | Health::DiskFull { .. }) => {
+                self.settle_tenants();
+                self.count_on().await;
+            }
             Ok(Health::Poisoned | Health::Reopening | Health::Closed) => {}
             Err(error) => tracing::error!(%error, "upkeep has failed"),
         }
         self.follow_schedules().await;
         self.refreshes.try_again();
+        self.attempts.look_again();
+        self.go_on_erasing();
         self.let_idle_go();
     }
 
@@ -59,6 +64,9 @@ impl Shared {
         }
         if let Err(error) = self.prune_jobs(with_uploads) {
             tracing::debug!(%error, "old jobs wait");
+        }
+        if let Err(error) = self.prune_audit(with_uploads) {
+            tracing::debug!(%error, "old audit records wait");
         }
         if with_uploads && let Err(error) = uploads::remove_expired(self, now) {
             tracing::debug!(%error, "expired uploads wait");

@@ -15,8 +15,8 @@ use sanntid_store::{
     catalog::{self, UploadRecord},
 };
 use sanntid_types::{
-    CUSTOMER, Detail, Error, ErrorCode, Incarnation, InstanceId, Instant, Job, JobKind, Manifest,
-    Origin, SnapshotId,
+    Actor, AuditNote, CUSTOMER, Detail, Error, ErrorCode, Incarnation, InstanceId, Instant, Job,
+    JobKind, Manifest, Origin, SnapshotId,
 };
 
 pub(crate) use self::attributes::check_manifest;
@@ -49,6 +49,7 @@ impl Shared {
         self: &Arc<Self>,
         id: InstanceId,
         manifest: Manifest,
+        by: Actor,
     ) -> Result<Snapshot, CallError> {
         let (open_max, ttl) = (self.config.uploads_open_max, self.config.upload_ttl);
         self.change(id, move |change| {
@@ -76,6 +77,8 @@ impl Shared {
                 parts: Vec::new(),
             };
             catalog::put_upload(&mut change.batch, change.state.incarnation, &record);
+            let note = AuditNote::of(record.id).with("asOf", record.manifest.as_of);
+            change.note(by, note)?;
             Ok(described(&record))
         })
         .await
@@ -112,12 +115,20 @@ impl Shared {
         self: &Arc<Self>,
         id: InstanceId,
         upload: SnapshotId,
+        by: Actor,
     ) -> Result<Job, CallError> {
         let jobs_max = self.config.jobs_queued_max;
         // Most uploads need nothing of their parts.
         let mut read = attributes::Read::new();
         for _ in 0..COMMIT_ATTEMPTS_MAX {
-            let decide = move |change: &mut Change<'_>| commit(change, upload, &read, jobs_max);
+            let by = by.clone();
+            let decide = move |change: &mut Change<'_>| {
+                let job = commit(change, upload, &read, jobs_max)?;
+                if let Some(job) = &job {
+                    change.note(by, AuditNote::of(upload).with("job", job.id))?;
+                }
+                Ok(job)
+            };
             if let Some(job) = self.change(id, decide).await? {
                 return Ok(refresh::shown(self, id, job));
             }
@@ -132,11 +143,13 @@ impl Shared {
         self: &Arc<Self>,
         id: InstanceId,
         upload: SnapshotId,
+        by: Actor,
     ) -> Result<(), CallError> {
         let incarnation = self.change(id, move |change| {
             let incarnation = change.state.incarnation;
             let record = open_record(change.snapshot, incarnation, upload, change.now)?;
             catalog::remove_upload(&mut change.batch, incarnation, record.id);
+            change.note(by, AuditNote::of(upload))?;
             Ok(incarnation)
         });
         let incarnation = incarnation.await?;

@@ -18,6 +18,9 @@ use crate::process::{Usage, usage};
 /// The key of servers that live for a measurement.
 const KEY: &str = "bench-key-0123456789abcdef";
 const LISTENING: &str = "listening on ";
+/// Limits that are counted while measuring, and never met.
+const COUNTED: [&str; 3] = ["requests", "caller_requests", "profile_writes"];
+const COUNTED_MOST: &str = "1000000";
 
 /// A process that says where it listens; killed with its value.
 pub(crate) struct Listening {
@@ -121,6 +124,10 @@ impl Server {
             .arg("--set")
             .arg(format!("actors.data_source_folders={}", sources.display()))
             .stderr(log);
+        for limit in COUNTED {
+            let setting = format!("limits.{limit}_per_second={COUNTED_MOST}");
+            command.args(["--set", &setting]);
+        }
         for setting in &bench.server_settings {
             command.args(["--set", setting]);
         }

@@ -77,6 +77,14 @@ impl Overlay {
         self.0.retain(|stack| !stack.entries.is_empty());
     }
 
+    /// Drops what was accepted no later than a position.
+    pub fn erase_through(&mut self, through: Position) {
+        for stack in &mut self.0 {
+            stack.entries.retain(|entry| entry.position > through);
+        }
+        self.0.retain(|stack| !stack.entries.is_empty());
+    }
+
     /// The override of an attribute that shows now.
     pub fn live(
         &self,

@@ -3,7 +3,7 @@
 
 use sanntid_types::{
     Attribute, AttributeRole, CallerName, Detail, EdmType, EntitySchema, Error, ErrorCode, Instant,
-    Literal, ProfileId,
+    Literal, ProfileId, Usage,
 };
 
 use crate::body;
@@ -35,6 +35,12 @@ pub struct Patched {
     /// The profile acted on; another than asked for where that was moved.
     pub profile: ProfileId,
     pub records: Vec<Record>,
+    /// How many fields it changes.
+    pub fields: usize,
+    /// What the live overrides of the profile counted before it.
+    pub before: Usage,
+    /// What they count with it.
+    pub after: Usage,
 }
 
 /// Decides about an update against the state as of now, staged writes included.
@@ -72,6 +78,7 @@ pub fn patch_profile(
     let position = tenant.position.next();
     let mut overlay = view.overlay(&id).map_err(view_error)?.unwrap_or_default();
     overlay.compact(tenant, now);
+    let (fields, before) = (changes.len(), overlay.usage(&id));
     put_over(
         &mut overlay,
         &customer.schema,
@@ -85,6 +92,7 @@ pub fn patch_profile(
             caller: command.caller.clone(),
         },
     )?;
+    let after = overlay.usage(&id);
     let records = vec![
         Record::Overlay {
             profile: id.clone(),
@@ -98,6 +106,9 @@ pub fn patch_profile(
     Ok(Patched {
         profile: id,
         records,
+        fields,
+        before,
+        after,
     })
 }
 

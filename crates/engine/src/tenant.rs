@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::erase::Erasure;
+
 /// How far in the future an `as_of` is cut to now instead of refused (rules 6.5).
 const AS_OF_FUTURE_MAX: Duration = Duration::from_secs(300);
 
@@ -62,6 +64,12 @@ pub struct TenantState {
     pub as_of_real: Option<Instant>,
     /// The latest `as_of` of any open or finished refresh: later writes are accepted after it.
     pub as_of_open: Option<Instant>,
+    /// The erasures whose records are not all removed yet: no reader sees these.
+    #[serde(default)]
+    pub erasing: Arc<Vec<Erasure>>,
+    /// Counts the erasures of this life.
+    #[serde(default)]
+    pub erasures: u64,
     pub position: Position,
     pub accepted_at: Option<Instant>,
 }
@@ -83,6 +91,8 @@ impl TenantState {
             simulated: false,
             as_of_real: None,
             as_of_open: None,
+            erasing: Arc::default(),
+            erasures: 0,
             position: Position(0),
             accepted_at: None,
         }

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sanntid_types::{
-    ActivityConfig, ActivityId, ActivityState, CallerName, DataSource, DataSourceId,
+    ActivityConfig, ActivityId, ActivityState, Actor, CallerName, DataSource, DataSourceId,
     DataSourceSpec, DryRun, EntityName, Error, InstanceId, InstanceInfo, InstanceName,
     InstanceType, Instant, Job, JobId, Manifest, ProfileId, RefreshRequest, RowRejection, Schedule,
     ScheduleId, Settings, SimulationRequest, SnapshotId, SourceState, Timezone, UnifiedActivity,
 };
 
 use crate::activity::OnUnknownCustomer;
+use crate::erase::Erased;
 use crate::ports::View;
 use crate::tenant::TenantState;
 
@@ -108,7 +109,7 @@ pub struct NewInstance {
     /// first job.
     pub copy_of: Option<InstanceId>,
     /// Who asks.
-    pub by: String,
+    pub by: Actor,
 }
 
 /// Says what became of a new activity configuration.
@@ -206,6 +207,8 @@ pub enum Readiness {
 }
 
 /// What the front door calls. An unknown instance is `InstanceNotFound` everywhere.
+///
+/// What names who asks puts one record into an audit log, durable with what it changes.
 pub trait Tenants: Send + Sync + 'static {
     /// Reads an instance as it is now: every write answered before is in it.
     fn read(&self, instance: InstanceId) -> Later<'_, Reading>;
@@ -225,6 +228,11 @@ pub trait Tenants: Send + Sync + 'static {
         calls: Vec<WriteCall>,
     ) -> Later<'_, Vec<Result<Written, CallError>>>;
 
+    /// Erases what callers wrote about a person, and what jobs kept of its rows (rules 2.3). What was
+    /// accepted before is gone at once and for good, what is accepted later stays; of an id of
+    /// which nothing is known it is `ProfileNotFound`.
+    fn erase(&self, instance: InstanceId, profile: ProfileId, by: Actor) -> Later<'_, Erased>;
+
     /// Lists the instances in the order of their ids.
     fn instances(&self) -> Later<'_, Vec<InstanceInfo>>;
 
@@ -239,27 +247,38 @@ pub trait Tenants: Send + Sync + 'static {
         &self,
         instance: InstanceId,
         name: InstanceName,
-        by: String,
+        by: Actor,
     ) -> Later<'_, InstanceInfo>;
 
     /// Ends an instance with everything in it (rules 6.12).
-    fn delete_instance(&self, instance: InstanceId) -> Later<'_, ()>;
+    fn delete_instance(&self, instance: InstanceId, by: Actor) -> Later<'_, ()>;
 
     /// Empties an instance; name and configuration stay.
-    fn reset_instance(&self, instance: InstanceId) -> Later<'_, ()>;
+    fn reset_instance(&self, instance: InstanceId, by: Actor) -> Later<'_, ()>;
 
     /// Replaces the settings.
-    fn set_settings(&self, instance: InstanceId, settings: Settings) -> Later<'_, Settings>;
+    fn set_settings(
+        &self,
+        instance: InstanceId,
+        settings: Settings,
+        by: Actor,
+    ) -> Later<'_, Settings>;
 
     /// Replaces the activity configuration, checked against the loaded entities.
     fn set_activities(
         &self,
         instance: InstanceId,
         activities: Vec<ActivityConfig>,
+        by: Actor,
     ) -> Later<'_, ActivitiesAnswer>;
 
     /// Opens an upload; `Manifest::as_of` is checked now and again at commit and switch.
-    fn open_snapshot(&self, instance: InstanceId, manifest: Manifest) -> Later<'_, Snapshot>;
+    fn open_snapshot(
+        &self,
+        instance: InstanceId,
+        manifest: Manifest,
+        by: Actor,
+    ) -> Later<'_, Snapshot>;
 
     /// Begins to take one part of an entity; parts are numbered from 1.
     fn open_part(
@@ -269,16 +288,27 @@ pub trait Tenants: Send + Sync + 'static {
         entity: EntityName,
         part: u32,
         format: PartFormat,
+        by: Actor,
     ) -> Later<'_, Box<dyn PartSink>>;
 
     /// Lists the uploads that are neither committed nor expired, oldest first.
     fn open_snapshots(&self, instance: InstanceId) -> Later<'_, Vec<OpenSnapshot>>;
 
     /// Queues the job that loads an upload; repeated, it gives the same job.
-    fn commit_snapshot(&self, instance: InstanceId, snapshot: SnapshotId) -> Later<'_, Job>;
+    fn commit_snapshot(
+        &self,
+        instance: InstanceId,
+        snapshot: SnapshotId,
+        by: Actor,
+    ) -> Later<'_, Job>;
 
     /// Throws an open upload away; a committed one is `SnapshotClosed`.
-    fn abort_snapshot(&self, instance: InstanceId, snapshot: SnapshotId) -> Later<'_, ()>;
+    fn abort_snapshot(
+        &self,
+        instance: InstanceId,
+        snapshot: SnapshotId,
+        by: Actor,
+    ) -> Later<'_, ()>;
 
     /// Lists the data sources in the order of their ids, each with what is known of its content.
     fn data_sources(&self, instance: InstanceId) -> Later<'_, Vec<(DataSource, SourceState)>>;
@@ -288,10 +318,16 @@ pub trait Tenants: Send + Sync + 'static {
         &self,
         instance: InstanceId,
         spec: DataSourceSpec,
+        by: Actor,
     ) -> Later<'_, (DataSource, SourceState)>;
 
     /// Forgets a data source; what it brought stays.
-    fn delete_data_source(&self, instance: InstanceId, id: DataSourceId) -> Later<'_, ()>;
+    fn delete_data_source(
+        &self,
+        instance: InstanceId,
+        id: DataSourceId,
+        by: Actor,
+    ) -> Later<'_, ()>;
 
     /// Lists the refresh schedules in the order of their ids.
     fn schedules(&self, instance: InstanceId) -> Later<'_, Vec<Schedule>>;
@@ -302,19 +338,25 @@ pub trait Tenants: Send + Sync + 'static {
         &self,
         instance: InstanceId,
         schedules: Vec<Schedule>,
+        by: Actor,
     ) -> Later<'_, Vec<Schedule>>;
 
     /// Forgets a refresh schedule; one that there is not is `ScheduleNotFound`.
-    fn delete_schedule(&self, instance: InstanceId, id: ScheduleId) -> Later<'_, ()>;
+    fn delete_schedule(&self, instance: InstanceId, id: ScheduleId, by: Actor) -> Later<'_, ()>;
 
     /// Lists the time zones that a schedule can have.
     fn timezones(&self, instance: InstanceId) -> Later<'_, Vec<Timezone>>;
 
     /// Queues a job, or joins an equal one that has not ended.
-    fn submit_job(&self, instance: InstanceId, request: JobRequest) -> Later<'_, Job>;
+    fn submit_job(&self, instance: InstanceId, request: JobRequest, by: Actor) -> Later<'_, Job>;
 
     /// Queues a simulated refresh; on an instance of the type production it is `InvalidArgument`.
-    fn simulate(&self, instance: InstanceId, request: SimulationRequest) -> Later<'_, Job>;
+    fn simulate(
+        &self,
+        instance: InstanceId,
+        request: SimulationRequest,
+        by: Actor,
+    ) -> Later<'_, Job>;
 
     /// Says what a simulation would do if it switched now; changes nothing.
     fn dry_run(&self, instance: InstanceId, request: SimulationRequest) -> Later<'_, DryRun>;
@@ -334,7 +376,7 @@ pub trait Tenants: Send + Sync + 'static {
     ) -> Later<'_, Vec<RowRejection>>;
 
     /// Cancels a job; of an ended one it changes nothing.
-    fn cancel_job(&self, instance: InstanceId, job: JobId) -> Later<'_, Job>;
+    fn cancel_job(&self, instance: InstanceId, job: JobId, by: Actor) -> Later<'_, Job>;
 
     /// Whether writes can succeed at present.
     fn readiness(&self) -> Readiness;
@@ -343,5 +385,5 @@ pub trait Tenants: Send + Sync + 'static {
     fn clock(&self) -> ClockState;
 
     /// Takes the present time to be right, as an operator says, and gives the clock as it is then.
-    fn confirm_clock(&self) -> ClockState;
+    fn confirm_clock(&self, by: Actor) -> Later<'_, ClockState>;
 }

@@ -95,7 +95,7 @@ pub fn timeline<'a>(
 }
 
 /// Everybody whose real-time activities stand in the timeline of `profile`, each once.
-fn owners(
+pub(crate) fn owners(
     view: &dyn View,
     tenant: &TenantState,
     profile: &ProfileId,

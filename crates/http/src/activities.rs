@@ -8,8 +8,8 @@ use sanntid_engine::{TenantState, is_pending};
 use sanntid_types::ActivityConfig;
 use serde::Serialize;
 
+use crate::caller::Caller;
 use crate::job_model::GraphJobInfo;
-use crate::key::Caller;
 use crate::query::Query;
 use crate::reply::{Reply, json, ok};
 use crate::request::Instance;
@@ -83,7 +83,7 @@ pub(crate) async fn get(
 pub(crate) async fn put(
     request: HttpRequest,
     shared: Data<Shared>,
-    _caller: Caller,
+    caller: Caller,
     instance: Instance,
     query: Query,
     payload: Payload,
@@ -91,10 +91,9 @@ pub(crate) async fn put(
     query.finish()?;
     let body = body::read_default(&request, payload, &shared).await?;
     let activities = body::parse(&body)?;
-    let answer = shared
-        .tenants
-        .set_activities(instance.0, activities)
-        .await?;
+    let by = caller.actor(&request);
+    let answer = shared.tenants.set_activities(instance.0, activities, by);
+    let answer = answer.await?;
     if let Some(job) = answer.job {
         return json(StatusCode::ACCEPTED, &GraphJobInfo::new(job, true));
     }

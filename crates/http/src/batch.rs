@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::vec::IntoIter;
 
 use actix_web::body::to_bytes;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use bytes::Bytes;
@@ -20,15 +20,16 @@ use serde_json::value::RawValue;
 use tokio::sync::OwnedSemaphorePermit;
 
 use self::model::{BatchAnswer, BatchAnswerItem, BatchRequest};
+use crate::authorize::allow_now;
 use crate::body::{self, Limit};
+use crate::caller::Caller;
 use crate::error::Failure;
-use crate::key::Caller;
 use crate::query::{Query, shown};
 use crate::render::{RequestId, render};
 use crate::reply::Reply;
-use crate::request::{self, DataCall, Instance, PREFIXES, decode_tail, instance_url};
+use crate::request::{self, DataCall, Instance, PREFIXES, decode_tail, instance_url, origin};
 use crate::server::Shared;
-use crate::{data_read, write};
+use crate::{data_read, limits, routes, write};
 
 const CONTINUE: &str = "continue-on-error";
 
@@ -54,7 +55,7 @@ const CONTINUE: &str = "continue-on-error";
 pub(crate) async fn run(
     request: HttpRequest,
     shared: Data<Shared>,
-    _caller: Caller,
+    caller: Caller,
     instance: Instance,
     query: Query,
     payload: Payload,
@@ -65,15 +66,18 @@ pub(crate) async fn run(
     let limit = Limit::new("batch_body_bytes_max", shared.config.batch_body_bytes_max);
     let body = body::read(&request, payload, limit, shared.config.body_stall_timeout).await?;
     let items = parse_batch(&body)?;
+    let count = u64::try_from(items.len()).unwrap_or(u64::MAX);
+    limits::check_items(&shared, instance.0, count)?;
     drop(body);
     // What holds for every item is said at once.
     drop(shared.tenants.read(instance.0).await?);
     let request_id = request.extensions().get::<RequestId>().cloned();
     let run = Run {
         base: instance_url(&request, &shared, instance.0),
-        host: request.connection_info().host().to_owned(),
+        host: origin(&request).1,
         request_id: request_id.unwrap_or_else(|| RequestId::of(request.headers())),
         shared,
+        caller,
         instance: instance.0,
         goes_on,
         failed: BTreeSet::new(),
@@ -122,6 +126,7 @@ enum Place {
 /// The items that are still to be done.
 struct Run {
     shared: Data<Shared>,
+    caller: Caller,
     instance: InstanceId,
     base: String,
     /// Where the request was sent.
@@ -211,7 +216,21 @@ impl Run {
         Some(Error::new(ErrorCode::DependencyFailed, text))
     }
 
+    /// Asks of the caller what the item by itself would ask, as things stand now.
+    fn authorize(&self, method: BatchMethod) -> Result<(), Failure> {
+        let method = match method {
+            BatchMethod::Get => Method::GET,
+            BatchMethod::Patch => Method::PATCH,
+            BatchMethod::Post => Method::POST,
+            BatchMethod::Put => Method::PUT,
+            BatchMethod::Delete => Method::DELETE,
+        };
+        let needs = routes::needs_of_data(&method);
+        allow_now(&self.shared, &self.caller, needs, self.instance)
+    }
+
     async fn dispatch(&self, item: &BatchItem) -> Reply {
+        self.authorize(item.method)?;
         let url = self.below(&item.target)?;
         let (path, query) = url.split_once('?').unwrap_or((url, ""));
         let headers = headers(&item.headers)?;

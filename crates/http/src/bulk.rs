@@ -16,16 +16,18 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use bytes::Bytes;
 use futures_util::Stream;
 use sanntid_engine::{CallError, WriteCall};
-use sanntid_types::{Error, ErrorCode, InstanceId};
+use sanntid_types::{Error, ErrorCode, InstanceId, Role};
 use tokio::sync::OwnedSemaphorePermit;
 
 use self::answers::{Answers, Slot};
 use self::line::Verb;
 use self::lines::{Line, Lines};
 use self::unpack::Unpack;
+use crate::authorize::{Needs, allow_now};
 use crate::body::{Limit, essence, unsupported};
+use crate::caller::Caller;
 use crate::error::Failure;
-use crate::key::Caller;
+use crate::limits;
 use crate::query::{Query, shown};
 use crate::render::RequestId;
 use crate::reply::Reply;
@@ -66,7 +68,7 @@ const TYPES: [&str; 3] = [NDJSON, "application/ndjson", "application/jsonl"];
 pub(crate) async fn create(
     request: HttpRequest,
     shared: Data<Shared>,
-    _caller: Caller,
+    caller: Caller,
     instance: Instance,
     query: Query,
     payload: Payload,
@@ -78,7 +80,7 @@ pub(crate) async fn create(
         });
     }
     let verb = Verb::Append { entity };
-    start(&request, shared, instance, query, payload, verb).await
+    start(&request, shared, caller, instance, query, payload, verb).await
 }
 
 /// Update many profiles.
@@ -104,7 +106,7 @@ pub(crate) async fn create(
 pub(crate) async fn update(
     request: HttpRequest,
     shared: Data<Shared>,
-    _caller: Caller,
+    caller: Caller,
     instance: Instance,
     query: Query,
     payload: Payload,
@@ -115,12 +117,22 @@ pub(crate) async fn update(
             allow: "POST".into(),
         });
     }
-    start(&request, shared, instance, query, payload, Verb::Patch).await
+    start(
+        &request,
+        shared,
+        caller,
+        instance,
+        query,
+        payload,
+        Verb::Patch,
+    )
+    .await
 }
 
 async fn start(
     request: &HttpRequest,
     shared: Data<Shared>,
+    caller: Caller,
     Instance(instance): Instance,
     query: Query,
     payload: Payload,
@@ -140,6 +152,7 @@ async fn start(
         lines: Lines::new(payload, unpack, line_max, stall_timeout),
         answers: Answers::new(request_id.as_ref().map_or("", RequestId::as_str)),
         shared,
+        caller,
         instance,
         verb,
         gathered: Batch::default(),
@@ -203,6 +216,7 @@ struct Writing {
 /// The answers to the lines of one request.
 struct Bulk {
     shared: Data<Shared>,
+    caller: Caller,
     instance: InstanceId,
     verb: Verb,
     lines: Lines,
@@ -228,10 +242,21 @@ impl Bulk {
         }
     }
 
+    /// Reads what a line asks for. The first line that is one too many ends the request.
+    fn read(&mut self, number: u64, text: &Bytes) -> Result<WriteCall, Error> {
+        let (shared, instance) = (&self.shared, self.instance);
+        if let Err(error) = limits::check_items(shared, instance, number) {
+            self.is_over = true;
+            return Err(error);
+        }
+        let call = self.verb.call(text, &shared.config)?;
+        limits::check_line(shared, instance, &call)?;
+        Ok(call)
+    }
+
     fn take(&mut self, Line { number, text }: Line) {
-        let config = &self.shared.config;
         let length = text.as_ref().map_or(0, Bytes::len);
-        let slot = match text.and_then(|text| self.verb.call(&text, config)) {
+        let slot = match text.and_then(|text| self.read(number, &text)) {
             Ok(call) => {
                 self.gathered.calls.push(call);
                 Slot::Called
@@ -256,7 +281,21 @@ impl Bulk {
     }
 
     fn begin(&mut self) {
-        let Batch { slots, calls, .. } = std::mem::take(&mut self.gathered);
+        let Batch {
+            mut slots,
+            mut calls,
+            ..
+        } = std::mem::take(&mut self.gathered);
+        // The request may have begun long ago.
+        let needs = Needs::Role(Role::Contributor);
+        if let Err(failure) = allow_now(&self.shared, &self.caller, needs, self.instance) {
+            calls.clear();
+            for (_, slot) in &mut slots {
+                if let Slot::Called = slot {
+                    *slot = Slot::Refused(failure.error());
+                }
+            }
+        }
         let (shared, instance, count) = (self.shared.clone(), self.instance, calls.len());
         let outcome = async move {
             if calls.is_empty() {

@@ -8,8 +8,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sanntid_query::{Context, Limits, Moment, TimelineParams, card, timeline_page};
 use sanntid_types::{Error, ErrorCode, ProfileId};
 
+use crate::caller::Caller;
 use crate::data_read::scan;
-use crate::key::Caller;
 use crate::query::{Query, shown};
 use crate::reply::{Reply, json_text};
 use crate::request::{self, Instance, instance_url};
@@ -106,12 +106,12 @@ pub(crate) async fn timeline(
     Ok(response)
 }
 
-fn customer_url(base: &str, id: &ProfileId) -> String {
+pub(crate) fn customer_url(base: &str, id: &ProfileId) -> String {
     let id = utf8_percent_encode(id.as_str(), NON_ALPHANUMERIC);
     format!("{base}/customers/{id}")
 }
 
-fn profile_id(request: &HttpRequest) -> Result<ProfileId, Error> {
+pub(crate) fn profile_id(request: &HttpRequest) -> Result<ProfileId, Error> {
     let text = request::segment(request, "profileId")?;
     ProfileId::parse(&text).map_err(|error| error.with_target("profileId"))
 }

@@ -1,11 +1,12 @@
 //! The clock of the server: whether it is trusted, and an operator's word that it is right.
 
+use actix_web::HttpRequest;
 use actix_web::web::Data;
 use sanntid_engine::ClockState;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::key::Caller;
+use crate::caller::Caller;
 use crate::query::Query;
 use crate::reply::{Reply, ok};
 use crate::server::Shared;
@@ -56,12 +57,18 @@ pub(crate) async fn get(shared: Data<Shared>, _caller: Caller, query: Query) -> 
     tag = "Service",
     responses((status = 200, description = "The clock as it was confirmed", body = Clock))
 )]
-pub(crate) async fn confirm(shared: Data<Shared>, caller: Caller, query: Query) -> Reply {
+pub(crate) async fn confirm(
+    request: HttpRequest,
+    shared: Data<Shared>,
+    caller: Caller,
+    query: Query,
+) -> Reply {
     query.finish()?;
     let before = shared.tenants.clock();
-    let state = shared.tenants.confirm_clock();
+    let by = caller.actor(&request);
+    let state = shared.tenants.confirm_clock(by).await?;
     tracing::warn!(
-        caller = caller.name, now = %state.now, was_trusted = before.is_trusted,
+        caller = caller.name(), now = %state.now, was_trusted = before.is_trusted,
         "the clock was confirmed by an operator"
     );
     ok(&Clock::from(state))

@@ -15,6 +15,11 @@ pub struct Config {
     pub workers: usize,
     /// Open connections, all workers together; more wait in the system's backlog.
     pub connections_max: usize,
+    /// Open connections of one address; 0 sets no limit. Without it 1000 where other machines can
+    /// connect, else no limit.
+    pub connections_per_address_max: Option<usize>,
+    /// Requests under way on one connection, which HTTP/2 allows.
+    pub streams_max: usize,
     /// Largest request body, but for activities and uploaded parts.
     pub body_bytes_max: usize,
     /// Largest body of an activity as it is sent.
@@ -37,6 +42,8 @@ pub struct Config {
     pub head_timeout: Duration,
     /// How long a body may stall before it is given up.
     pub body_stall_timeout: Duration,
+    /// How long a client may take nothing of an answer before its connection is closed.
+    pub answer_stall_timeout: Duration,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
     /// How long a closing connection may take.
@@ -46,6 +53,8 @@ pub struct Config {
     /// How the service is reached from outside, `https://host`, for the links in answers; without
     /// it the request's own host (and `Forwarded` headers) are used.
     pub public_url: Option<String>,
+    /// The origins whose pages may call the service from a browser, `https://host`, each exactly.
+    pub cors_origins: Vec<String>,
 }
 
 impl Default for Config {
@@ -53,6 +62,8 @@ impl Default for Config {
         Self {
             workers: 2,
             connections_max: 25_000,
+            connections_per_address_max: None,
+            streams_max: 128,
             body_bytes_max: MIB,
             activity_body_bytes_max: 8 * MIB,
             document_bytes_max: 2 * MIB,
@@ -64,10 +75,12 @@ impl Default for Config {
             batch_body_bytes_max: 8 * MIB,
             head_timeout: Duration::from_secs(5),
             body_stall_timeout: Duration::from_secs(30),
+            answer_stall_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
             disconnect_timeout: Duration::from_secs(2),
             shutdown_timeout: Duration::from_secs(10),
             public_url: None,
+            cors_origins: Vec::new(),
         }
     }
 }
@@ -91,7 +104,8 @@ impl Config {
         self.check_timeouts()?;
         let url = self.public_url.as_deref();
         let expected = "http:// or https:// with a host and no trailing slash";
-        check(url.is_none_or(is_origin), "public_url", expected)
+        check(url.is_none_or(is_origin), "public_url", expected)?;
+        crate::cors::check(&self.cors_origins)
     }
 
     fn check_counts(&self) -> Result<(), ConfigError> {
@@ -99,11 +113,15 @@ impl Config {
         check((1..=1024).contains(&workers), "workers", "1 to 1024")?;
         let in_range = (1..=1_000_000).contains(&connections);
         check(in_range, "connections_max", "1 to 1000000")?;
+        let of_address = self.connections_per_address_max.unwrap_or_default();
+        let in_range = of_address <= 1_000_000;
+        check(in_range, "connections_per_address_max", "0 to 1000000")?;
         for (count, field) in [
             (self.uploads_max, "uploads_max"),
             (self.scans_max, "scans_max"),
             (self.exports_max, "exports_max"),
             (self.bulks_max, "bulks_max"),
+            (self.streams_max, "streams_max"),
         ] {
             check((1..=4096).contains(&count), field, "1 to 4096")?;
         }
@@ -126,11 +144,19 @@ impl Config {
 
     fn check_timeouts(&self) -> Result<(), ConfigError> {
         let longest = Duration::from_secs(3600);
+        // The framework's clock goes in steps of half a second, and a time that is over when it
+        // begins never ends.
         for (timeout, field) in [
             (self.head_timeout, "head_timeout"),
-            (self.body_stall_timeout, "body_stall_timeout"),
             (self.keep_alive, "keep_alive"),
             (self.disconnect_timeout, "disconnect_timeout"),
+        ] {
+            let in_range = (Duration::from_secs(1)..=longest).contains(&timeout);
+            check(in_range, field, "1 s to 1 h")?;
+        }
+        for (timeout, field) in [
+            (self.body_stall_timeout, "body_stall_timeout"),
+            (self.answer_stall_timeout, "answer_stall_timeout"),
         ] {
             let in_range = (Duration::from_millis(100)..=longest).contains(&timeout);
             check(in_range, field, "100 ms to 1 h")?;
@@ -140,7 +166,11 @@ impl Config {
     }
 }
 
-fn check(holds: bool, field: &'static str, expected: &'static str) -> Result<(), ConfigError> {
+pub(crate) fn check(
+    holds: bool,
+    field: &'static str,
+    expected: &'static str,
+) -> Result<(), ConfigError> {
     if holds {
         Ok(())
     } else {

@@ -10,8 +10,8 @@ use sanntid_query::{
 };
 use sanntid_types::{Error, ErrorCode};
 
+use crate::caller::Caller;
 use crate::export::Download;
-use crate::key::Caller;
 use crate::query::{Query, shown};
 use crate::reply::{Reply, json_text, ok};
 use crate::request::{DataCall, Instance, has_version};

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::body;
+use crate::caller::Caller;
 use crate::error::ErrorBody;
-use crate::key::Caller;
 use crate::query::{Query, shown};
 use crate::reply::{Reply, ok};
 use crate::request::{self, Instance};
@@ -93,7 +93,7 @@ pub(crate) struct DataSourceMetadata {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OkResult {
-    status_code: u16,
+    pub(crate) status_code: u16,
 }
 
 fn info(instance: Instance, source: DataSource, state: SourceState) -> DataSourceInfo {
@@ -229,9 +229,10 @@ pub(crate) async fn put(
         friendly_name: asked.friendly_name,
         location,
         credentials: asked.credentials.map(|credentials| credentials.name),
-        by: caller.name,
     };
-    let (source, state) = shared.tenants.put_data_source(instance.0, spec).await?;
+    let by = caller.actor(&request);
+    let stored = shared.tenants.put_data_source(instance.0, spec, by);
+    let (source, state) = stored.await?;
     ok(&info(instance, source, state))
 }
 
@@ -248,14 +249,18 @@ pub(crate) async fn put(
 pub(crate) async fn delete(
     request: HttpRequest,
     shared: Data<Shared>,
-    _caller: Caller,
+    caller: Caller,
     instance: Instance,
     query: Query,
 ) -> Reply {
     query.finish()?;
     let text = request::segment(&request, "dataSourceId")?;
     let id = DataSourceId::parse(&text).ok_or_else(|| not_found(&text))?;
-    shared.tenants.delete_data_source(instance.0, id).await?;
+    let by = caller.actor(&request);
+    shared
+        .tenants
+        .delete_data_source(instance.0, id, by)
+        .await?;
     ok(&OkResult { status_code: 200 })
 }
 

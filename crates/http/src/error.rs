@@ -117,25 +117,32 @@ pub(crate) fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::ETagMismatch => StatusCode::PRECONDITION_FAILED,
         ErrorCode::DependencyFailed => StatusCode::FAILED_DEPENDENCY,
         ErrorCode::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorCode::UriTooLong => StatusCode::URI_TOO_LONG,
+        ErrorCode::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         ErrorCode::UnsupportedContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ErrorCode::LimitExceeded => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::NotServed => StatusCode::NOT_IMPLEMENTED,
         ErrorCode::Overloaded
         | ErrorCode::DiskFull
         | ErrorCode::ClockJumped
         | ErrorCode::StorePoisoned
-        | ErrorCode::TenantUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        | ErrorCode::TenantUnavailable
+        | ErrorCode::IdentityUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
-/// For a 503: how many seconds to wait, and the name of the limit.
+/// For a 429 or a 503: how many seconds to wait, and the name of the limit where the error's target
+/// does not say it.
 pub(crate) fn retry_after(code: ErrorCode) -> Option<(u32, &'static str)> {
     match code {
+        ErrorCode::LimitExceeded => Some((1, "requestsPerSecond")),
         ErrorCode::Overloaded => Some((1, "load")),
         ErrorCode::DiskFull => Some((30, "freeSpace")),
         ErrorCode::ClockJumped => Some((10, "clock")),
         ErrorCode::StorePoisoned => Some((2, "store")),
         ErrorCode::TenantUnavailable => Some((1, "instance")),
+        ErrorCode::IdentityUnavailable => Some((10, "identityProvider")),
         ErrorCode::InvalidArgument
         | ErrorCode::InvalidBody
         | ErrorCode::InvalidField
@@ -174,6 +181,8 @@ pub(crate) fn retry_after(code: ErrorCode) -> Option<(u32, &'static str)> {
         | ErrorCode::ETagMismatch
         | ErrorCode::DependencyFailed
         | ErrorCode::BodyTooLarge
+        | ErrorCode::UriTooLong
+        | ErrorCode::HeadersTooLarge
         | ErrorCode::UnsupportedContentType
         | ErrorCode::NotServed
         | ErrorCode::Internal => None,

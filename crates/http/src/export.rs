@@ -14,10 +14,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::caller::Caller;
 use crate::csv_file::write_csv;
 use crate::error::ErrorBody;
 use crate::export_rows::{Content, Rows};
-use crate::key::Caller;
 use crate::query::{Query, shown};
 use crate::reply::Reply;
 use crate::request::{self, Instance, check_accept_of};

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::body;
+use crate::caller::Caller;
 use crate::error::{ErrorBody, Failure};
-use crate::key::Caller;
 use crate::query::{Query, shown};
 use crate::reply::{Reply, ok};
 use crate::request::Instance;
@@ -178,7 +178,7 @@ impl InstanceCreationRequest {
     }
 }
 
-/// List the instances.
+/// List the instances in which the caller has a role; for the operator, all.
 #[utoipa::path(
     get,
     path = "/instances",
@@ -186,15 +186,39 @@ impl InstanceCreationRequest {
     tag = "Instances",
     responses((status = 200, description = "In the order of their ids", body = Vec<InstanceInfo>))
 )]
-pub(crate) async fn list(shared: Data<Shared>, _caller: Caller, query: Query) -> Reply {
+pub(crate) async fn list(shared: Data<Shared>, caller: Caller, query: Query) -> Reply {
     query.finish()?;
-    let instances = shared.tenants.instances().await?;
+    let instances = instances_of(&shared, &caller).await?;
     let shown = instances.into_iter().map(|info| InstanceInfo {
         instance_id: info.id,
         name: info.name,
         instance_type: info.instance_type,
     });
     ok(&shown.collect::<Vec<_>>())
+}
+
+async fn instances_of(shared: &Shared, caller: &Caller) -> Result<Vec<Info>, Failure> {
+    match caller {
+        _ if caller.is_operator() => Ok(shared.tenants.instances().await?),
+        Caller::Operator => Ok(shared.tenants.instances().await?),
+        Caller::Key(key) => Ok(vec![shared.tenants.instance(key.instance).await?]),
+        Caller::Principal(principals) => {
+            let all = principals.all().cloned().collect();
+            let mut instances = shared.access.instances_of(all).await?;
+            let mut refused = None;
+            instances.retain(|info| match shared.access_of(info.id) {
+                // Another kind of principal may have the same id.
+                Ok(access) => {
+                    access.is_some_and(|access| caller.role_in(info.id, &access).is_some())
+                }
+                Err(error) => {
+                    refused = Some(error);
+                    false
+                }
+            });
+            refused.map_or(Ok(instances), |error| Err(error.into()))
+        }
+    }
 }
 
 /// Create an instance.
@@ -226,7 +250,7 @@ pub(crate) async fn create(
         name: InstanceName::parse(&asked.name)?,
         instance_type: asked.instance_type.unwrap_or_default(),
         copy_of: None,
-        by: caller.name,
+        by: caller.actor(&request),
     };
     let info = shared.tenants.create_instance(new).await?;
     ok(&InstanceMetadata::from(info))
@@ -271,7 +295,7 @@ pub(crate) async fn copy(
         name: InstanceName::parse(&asked.name)?,
         instance_type: asked.instance_type.unwrap_or_default(),
         copy_of: Some(source),
-        by: caller.name,
+        by: caller.actor(&request),
     };
     let info = shared.tenants.create_instance(new).await?;
     ok(&InstanceMetadata::from(info))
@@ -333,7 +357,7 @@ pub(crate) async fn rename(
     }
     let renamed = shared
         .tenants
-        .rename_instance(instance.0, name, caller.name);
+        .rename_instance(instance.0, name, caller.actor(&request));
     ok(&InstanceMetadata::from(renamed.await?))
 }
 
@@ -353,13 +377,15 @@ fn unchangeable(field: &str) -> Error {
     responses((status = 200, description = "Deleted", body = bool, example = true))
 )]
 pub(crate) async fn delete(
+    request: HttpRequest,
     shared: Data<Shared>,
-    _caller: Caller,
+    caller: Caller,
     instance: Instance,
     query: Query,
 ) -> Reply {
     query.finish()?;
-    shared.tenants.delete_instance(instance.0).await?;
+    let by = caller.actor(&request);
+    shared.tenants.delete_instance(instance.0, by).await?;
     ok(&true)
 }
 
@@ -375,13 +401,15 @@ pub(crate) async fn delete(
     responses((status = 200, description = "Emptied", body = bool, example = true))
 )]
 pub(crate) async fn reset(
+    request: HttpRequest,
     shared: Data<Shared>,
-    _caller: Caller,
+    caller: Caller,
     instance: Instance,
     mut query: Query,
 ) -> Reply {
     query.option("instanceManagementOperationScope")?;
     query.finish()?;
-    shared.tenants.reset_instance(instance.0).await?;
+    let by = caller.actor(&request);
+    shared.tenants.reset_instance(instance.0, by).await?;
     ok(&true)
 }

@@ -11,8 +11,8 @@ use serde::de::IgnoredAny;
 use utoipa::ToSchema;
 
 use crate::body;
+use crate::caller::Caller;
 use crate::job_model::GraphJobInfo;
-use crate::key::Caller;
 use crate::query::{Query, shown};
 use crate::reply::{Reply, ok};
 use crate::request::{self, Instance, check_workflow};
@@ -101,7 +101,7 @@ pub(crate) struct OnDemandJobRequest {
 pub(crate) async fn submit(
     request: HttpRequest,
     shared: Data<Shared>,
-    _caller: Caller,
+    caller: Caller,
     instance: Instance,
     mut query: Query,
     payload: Payload,
@@ -127,7 +127,8 @@ pub(crate) async fn submit(
         forced: forced.or(asked.force_run_requested).unwrap_or(false),
     };
     let wanted = job_request(operation.as_deref().unwrap_or("all"), refresh)?;
-    let job = shared.tenants.submit_job(instance.0, wanted).await?;
+    let by = caller.actor(&request);
+    let job = shared.tenants.submit_job(instance.0, wanted, by).await?;
     ok(&GraphJobInfo::new(job, true))
 }
 
@@ -230,13 +231,14 @@ pub(crate) async fn get(
 pub(crate) async fn cancel(
     request: HttpRequest,
     shared: Data<Shared>,
-    _caller: Caller,
+    caller: Caller,
     instance: Instance,
     query: Query,
 ) -> Reply {
     check_workflow(&request)?;
     query.finish()?;
-    let job = shared.tenants.cancel_job(instance.0, job_id(&request)?);
+    let (id, by) = (job_id(&request)?, caller.actor(&request));
+    let job = shared.tenants.cancel_job(instance.0, id, by);
     ok(&GraphJobInfo::new(job.await?, true))
 }
 

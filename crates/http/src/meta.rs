@@ -10,7 +10,7 @@ use sanntid_types::{Error, ErrorCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::key::Caller;
+use crate::caller::Caller;
 use crate::openapi;
 use crate::reply::{Reply, ok};
 use crate::request;

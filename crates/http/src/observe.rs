@@ -11,24 +11,54 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage as _, web};
+use actix_web::{HttpMessage as _, HttpRequest, web};
 use futures_util::FutureExt as _;
 use metrics::{Counter, Gauge, Histogram};
-use sanntid_types::{Error, ErrorCode};
+use sanntid_types::{Error, ErrorCode, Role};
 use tracing::Instrument as _;
 
+use crate::authorize::Needs;
+use crate::connection::{Line, Open, hold};
 use crate::error::Failure;
+use crate::headers::Setting;
 use crate::key::authenticate;
+use crate::limits;
 use crate::render::{Rendered, RequestId, finish, render};
-use crate::request;
 use crate::server::Shared;
+use crate::{audit, cors, head, request};
 
 /// What anybody may see: it holds no data.
 pub(crate) const OPEN: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/docs"];
 
-/// Names the operations of one resource, for metrics.
+/// Names the operations of one resource, with what each needs of its caller.
 #[derive(Clone)]
-pub(crate) struct Operations(pub(crate) Rc<[(Method, &'static str)]>);
+pub(crate) struct Operations(pub(crate) Rc<[(Method, &'static str, Needs)]>);
+
+impl Operations {
+    /// What the operation of a method needs; `None` where there is none.
+    pub(crate) fn needs(&self, method: &Method) -> Option<Needs> {
+        let mut all = self.0.iter();
+        all.find(|(known, ..)| known == method)
+            .map(|(.., needs)| *needs)
+    }
+
+    /// What a method that has no operation needs: what an address does not take is told only to
+    /// those who may know that it exists.
+    pub(crate) fn needs_otherwise(&self, is_of_instance: bool) -> Needs {
+        let is_open = self.0.iter().all(|(.., needs)| *needs == Needs::Nothing);
+        match (is_of_instance, is_open && !self.0.is_empty()) {
+            (true, _) => Needs::Role(Role::Viewer),
+            (false, true) => Needs::Nothing,
+            (false, false) => Needs::Known,
+        }
+    }
+
+    pub(crate) fn name(&self, method: &Method) -> Option<&'static str> {
+        let mut all = self.0.iter();
+        all.find(|(known, ..)| known == method)
+            .map(|(_, name, _)| *name)
+    }
+}
 
 /// Answers one request, whatever happens to it.
 pub(crate) async fn observe(
@@ -40,7 +70,7 @@ pub(crate) async fn observe(
     let request_id = RequestId::of(request.headers());
     request.extensions_mut().insert(request_id.clone());
     let method = request.method().clone();
-    let is_data = request::is_data(request.path());
+    let setting = Setting::of(request.request());
     let span = tracing::info_span!(
         "request",
         request_id = request_id.as_str(),
@@ -51,8 +81,8 @@ pub(crate) async fn observe(
     let _entered = span.enter();
     let (operation, result) = match answered {
         Ok(Ok(response)) => {
-            let operation = operation_of(&response, &method);
-            (operation, Ok(conclude(response, &request_id, is_data)))
+            let operation = operation_of(response.request());
+            (operation, Ok(conclude(response, &request_id, setting)))
         }
         Ok(Err(error)) => (UNMATCHED, Err(failure_of(&error))),
         Err(_) => (UNMATCHED, Err(panicked(&method))),
@@ -62,6 +92,7 @@ pub(crate) async fn observe(
         Rendered {
             failure,
             request_id,
+            setting,
         }
     });
     let status = match &result {
@@ -76,20 +107,51 @@ async fn answer(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    match admit(&request) {
-        Ok(()) => next.call(request).await,
+    if let Some(response) =
+        cors::preflight(&request, &shared(request.request()).config.cors_origins)
+    {
+        return Ok(request.into_response(response));
+    }
+    let admitted = match begin(request.request()) {
+        Ok(open) => admit(&request).await.map(|()| open),
+        Err(error) => Err(error.into()),
+    };
+    match admitted {
+        Ok(open) => {
+            let response = next.call(request).await?;
+            Ok(response.map_body(|_, body| hold(body, open)))
+        }
         Err(failure) => Ok(request.error_response(failure)),
     }
 }
 
-/// Checks what holds for every route, before any is looked for: nobody learns routes without a key.
-fn admit(request: &ServiceRequest) -> Result<(), Failure> {
-    let path = request.uri().path();
-    let shared = request
+/// Counts a request among those of its connection.
+fn begin(request: &HttpRequest) -> Result<Option<Open>, Error> {
+    let Some(line) = Line::of(request) else {
+        return Ok(None);
+    };
+    let open = line.begin(shared(request).config.streams_max);
+    let refused = || {
+        let text = "too many requests on one connection: the limit streams_max is met";
+        Error::new(ErrorCode::Overloaded, text).with_target("streamsInFlight")
+    };
+    open.map(Some).ok_or_else(refused)
+}
+
+fn shared(request: &HttpRequest) -> &Shared {
+    request
         .app_data::<web::Data<Shared>>()
-        .expect("every application holds its shared state");
+        .expect("every application holds its shared state")
+}
+
+/// Checks what holds for every route, before any is looked for: nobody learns routes without a key.
+async fn admit(request: &ServiceRequest) -> Result<(), Failure> {
+    let path = request.uri().path();
+    let shared = shared(request.request());
+    head::check(request.uri(), request.headers())?;
     if !is_open(path) {
-        let caller = authenticate(request.headers(), request.query_string(), &shared.keys)?;
+        let caller = authenticate(request.headers(), request.query_string(), shared).await;
+        let caller = caller.map_err(|failure| too_often(shared, request, failure))?;
         request.extensions_mut().insert(caller);
     }
     request::check_escapes(path)?;
@@ -97,6 +159,17 @@ fn admit(request: &ServiceRequest) -> Result<(), Failure> {
         request::check_accept(request.headers())?;
     }
     Ok(())
+}
+
+/// What becomes of a failed attempt to get in: the same, unless its address has tried too often.
+fn too_often(shared: &Shared, request: &ServiceRequest, failure: Failure) -> Failure {
+    if failure.error().code != ErrorCode::Unauthorized {
+        return failure;
+    }
+    match shared.limits.failed_attempt(request.peer_addr()) {
+        Ok(()) => failure,
+        Err(error) => error.into(),
+    }
 }
 
 fn is_open(path: &str) -> bool {
@@ -107,18 +180,22 @@ fn is_open(path: &str) -> bool {
 fn conclude(
     response: ServiceResponse<BoxBody>,
     request_id: &RequestId,
-    is_data: bool,
+    setting: Setting,
 ) -> ServiceResponse<BoxBody> {
     let failure = response.response().error().map(failure_of);
     let (request, response) = response.into_parts();
     let mut response = match failure {
         Some(failure) => {
             log(&failure);
+            audit::note_refused(&request, shared(&request), &failure);
             render(&failure, request_id)
         }
         None => response,
     };
-    finish(&mut response, request_id, is_data);
+    finish(&mut response, request_id, setting);
+    limits::tell(&request, response.headers_mut());
+    let origins = &shared(&request).config.cors_origins;
+    cors::allow(request.headers(), origins, response.headers_mut());
     ServiceResponse::new(request, response)
 }
 
@@ -156,16 +233,13 @@ fn panicked(method: &Method) -> Failure {
 }
 
 /// The operation of requests that no route took.
-const UNMATCHED: &str = "unmatched";
+pub(crate) const UNMATCHED: &str = "unmatched";
 
-fn operation_of(response: &ServiceResponse<BoxBody>, method: &Method) -> &'static str {
-    let operations = response.request().app_data::<Operations>();
-    let find = |operations: &Operations| {
-        let mut all = operations.0.iter();
-        all.find(|(known, _)| known == method)
-            .map(|(_, name)| *name)
-    };
-    operations.and_then(find).unwrap_or(UNMATCHED)
+/// The name of the operation that a request is for.
+pub(crate) fn operation_of(request: &HttpRequest) -> &'static str {
+    let operations = request.app_data::<Operations>();
+    let name = operations.and_then(|operations| operations.name(request.method()));
+    name.unwrap_or(UNMATCHED)
 }
 
 /// Logs a failure once. Only what a person must act on is an error.
@@ -183,7 +257,8 @@ fn log(failure: &Failure) {
         ErrorCode::DiskFull | ErrorCode::ClockJumped | ErrorCode::StorePoisoned => {
             tracing::warn!(code, reason = error.message, "request refused");
         }
-        _ => tracing::debug!(code, reason = error.message, "request refused"),
+        // The message may repeat what the caller sent, which can be personal data.
+        _ => tracing::debug!(code, "request refused"),
     }
 }
 

@@ -1,7 +1,9 @@
 //! The OpenAPI document: gathered from the handlers, completed with what all routes share.
 //! Owns the completion; tests hold it against the table of routes.
 
+use actix_web::http::Method;
 use utoipa::OpenApi;
+use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
@@ -13,9 +15,9 @@ use crate::error::ErrorBody;
 use crate::observe::OPEN;
 use crate::request::PREFIXES;
 use crate::{
-    activities, batch, bulk, card, clock, data_read, data_sources, entities, export, instances,
-    jobs, meta, profile, realtime, relations, routes, schedules, segments, simulations, snapshots,
-    workflows, write,
+    activities, audit, batch, bulk, card, clock, data_read, data_sources, entities, export,
+    instances, jobs, keys, limits, meta, person, profile, rbac, realtime, relations, routes,
+    schedules, segments, simulations, snapshots, workflows, write,
 };
 
 #[derive(OpenApi)]
@@ -36,6 +38,8 @@ use crate::{
         bulk::update,
         card::get,
         card::timeline,
+        person::erase,
+        person::export,
         profile::get_key_ring,
         profile::get_activity_counts,
         profile::get_store_state,
@@ -48,8 +52,20 @@ use crate::{
         instances::reset,
         realtime::get,
         realtime::put,
+        limits::manage::get,
+        limits::manage::put,
         activities::get,
         activities::put,
+        audit::list,
+        audit::list_of_server,
+        keys::get,
+        keys::put,
+        keys::regenerate,
+        rbac::roles,
+        rbac::mine,
+        rbac::list,
+        rbac::put,
+        rbac::delete,
         entities::list,
         entities::get,
         entities::size,
@@ -94,8 +110,12 @@ use crate::{
 )]
 struct Gathered;
 
+/// What an operation needs of its caller: `nothing`, `known` (a key or token that exists), a role, or
+/// `operator`.
+const NEEDS: &str = "x-sanntid-needs";
+
 /// What a placeholder of a path stands for, and an example.
-const PLACEHOLDERS: [(&str, &str, &str); 13] = [
+const PLACEHOLDERS: [(&str, &str, &str); 15] = [
     ("measureName", "The measure", "LifetimeValue"),
     ("segmentName", "The segment", "Best"),
     (
@@ -122,6 +142,12 @@ const PLACEHOLDERS: [(&str, &str, &str); 13] = [
     ),
     ("partNumber", "From 1", "1"),
     ("workflowName", "There is only `main`", "main"),
+    ("keyName", "`primary` or `secondary`", "secondary"),
+    (
+        "principalId",
+        "The user, group or app, as the identity provider names it",
+        "9b2f6a34-6a0e-4b1d-8a53-7f6a2c1de905",
+    ),
     (
         "jobId",
         "The job, a UUID",
@@ -140,10 +166,17 @@ const PLACEHOLDERS: [(&str, &str, &str); 13] = [
 ];
 
 /// What any route of the API may answer besides its own answers.
-const ERRORS: [(&str, &str); 6] = [
+const ERRORS: [(&str, &str); 7] = [
     ("400", "Malformed or invalid; `details` lists every problem"),
     ("401", "No key, or none that exists"),
-    ("404", "No such instance, entity, profile or job"),
+    (
+        "403",
+        "The caller's role is too low, or API access is disabled",
+    ),
+    (
+        "404",
+        "No such instance, entity, profile or job; another's instance is none",
+    ),
     ("406", "The header `Accept` excludes JSON"),
     ("500", "Our fault; of a write: it is not stored"),
     (
@@ -175,6 +208,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
         for operation in operations(item) {
             complete(operation, path, is_root);
         }
+        say_needs(item, path);
         if let Some(alias) = routes::alias(path) {
             aliases.push((alias.clone(), aliased(item, path)));
         }
@@ -229,7 +263,7 @@ fn complete(operation: &mut Operation, path: &str, is_root: bool) {
     let responses = &mut operation.responses.responses;
     for (status, what) in ERRORS {
         let applies = match status {
-            "401" => !OPEN.contains(&path),
+            "401" | "403" => !OPEN.contains(&path),
             "500" => true,
             "503" => !is_root || path == "/readyz",
             _ => !is_root,
@@ -242,6 +276,26 @@ fn complete(operation: &mut Operation, path: &str, is_root: bool) {
             responses
                 .entry(status.to_owned())
                 .or_insert_with(|| response.build().into());
+        }
+    }
+}
+
+/// Says what each operation needs of its caller.
+fn say_needs(item: &mut PathItem, path: &str) {
+    let all = [
+        (Method::GET, &mut item.get),
+        (Method::PUT, &mut item.put),
+        (Method::POST, &mut item.post),
+        (Method::PATCH, &mut item.patch),
+        (Method::DELETE, &mut item.delete),
+    ];
+    for (method, operation) in all {
+        let Some(needs) = routes::needs(&method, path) else {
+            continue;
+        };
+        if let Some(operation) = operation {
+            let said = ExtensionsBuilder::new().add(NEEDS, needs.name());
+            operation.extensions = Some(said.build());
         }
     }
 }

@@ -6,9 +6,9 @@ use sanntid_types::{Error, ErrorCode, InstanceId, Instant, JobStatus, ProfileId}
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::caller::Caller;
 use crate::card::no_profile;
 use crate::data_read::scan;
-use crate::key::Caller;
 use crate::query::{Query, shown};
 use crate::reply::{Reply, ok};
 use crate::request::Instance;

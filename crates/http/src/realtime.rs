@@ -8,7 +8,7 @@ use sanntid_types::{Detail, Error, ErrorCode, RefreshClears, Settings};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::key::Caller;
+use crate::caller::Caller;
 use crate::query::Query;
 use crate::reply::{Reply, ok};
 use crate::request::Instance;
@@ -140,7 +140,7 @@ pub(crate) async fn get(
 pub(crate) async fn put(
     request: HttpRequest,
     shared: Data<Shared>,
-    _caller: Caller,
+    caller: Caller,
     instance: Instance,
     query: Query,
     payload: Payload,
@@ -148,7 +148,9 @@ pub(crate) async fn put(
     query.finish()?;
     let body = body::read_default(&request, payload, &shared).await?;
     let settings = body::parse::<RealtimeSettings>(&body)?.check()?;
-    let stored = shared.tenants.set_settings(instance.0, settings).await?;
+    let by = caller.actor(&request);
+    let stored = shared.tenants.set_settings(instance.0, settings, by);
+    let stored = stored.await?;
     ok(&RealtimeSettings::from(&stored))
 }
 

@@ -12,7 +12,7 @@ use sanntid_types::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::key::Caller;
+use crate::caller::Caller;
 use crate::query::{Query, shown};
 use crate::reply::{Reply, ok};
 use crate::request::{self, Instance};

@@ -9,14 +9,15 @@ use std::task::{Context, Poll};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    ALLOW, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER,
-    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use actix_web::{HttpResponse, ResponseError};
 use bytes::Bytes;
 use sanntid_types::{Error, ErrorCode};
 
 use crate::error::{ErrorBody, Failure, retry_after, status};
+use crate::headers::{Setting, secure};
+use crate::limits;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LIMIT: HeaderName = HeaderName::from_static("sanntid-limit");
@@ -59,7 +60,12 @@ pub(crate) fn render(failure: &Failure, request_id: &RequestId) -> HttpResponse 
     }
     let error = failure.error();
     let code = error.code;
-    let limit = retry_after(code).map(|(secs, name)| (secs, limit_name(&error, name)));
+    let limit = retry_after(code).map(|(secs, name)| {
+        let secs = limits::retry_after(&error).unwrap_or(secs);
+        (secs, limit_name(&error, name))
+    });
+    let size = limits::size_limit(&error);
+    let challenge = crate::token::challenge(&error);
     let body = serde_json::to_vec(&ErrorBody::new(error, request_id.as_str()))
         .expect("an error body has only texts");
     let mut response = HttpResponse::build(status(code))
@@ -67,7 +73,7 @@ pub(crate) fn render(failure: &Failure, request_id: &RequestId) -> HttpResponse 
         .body(body);
     let headers = response.headers_mut();
     if code == ErrorCode::Unauthorized {
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        headers.insert(WWW_AUTHENTICATE, challenge);
     }
     if let Failure::MethodNotAllowed { allow } = failure
         && let Ok(allow) = HeaderValue::from_str(allow)
@@ -78,30 +84,32 @@ pub(crate) fn render(failure: &Failure, request_id: &RequestId) -> HttpResponse 
         headers.insert(RETRY_AFTER, HeaderValue::from(secs));
         headers.insert(LIMIT, name);
     }
+    if let Some(size) = size {
+        headers.insert(LIMIT, HeaderValue::from_static(size));
+    }
     response
 }
 
 /// Adds the headers that every answer has.
-pub(crate) fn finish(response: &mut HttpResponse, request_id: &RequestId, is_data: bool) {
+pub(crate) fn finish(response: &mut HttpResponse, request_id: &RequestId, setting: Setting) {
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, request_id.0.clone());
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // A key may stand in the URL.
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    if is_data {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
+    secure(headers, setting);
 }
 
-/// An overload names the limit that was met as its target; other codes have one limit each.
+/// An overload, and a limit that is met, name it as their target; other codes have one limit each.
 fn limit_name(error: &Error, default: &'static str) -> HeaderValue {
     let named = error
         .target
         .as_deref()
-        .filter(|name| error.code == ErrorCode::Overloaded && name.is_ascii());
+        .filter(|name| is_named(error.code) && name.is_ascii());
     named
         .and_then(|name| HeaderValue::from_str(name).ok())
         .unwrap_or(HeaderValue::from_static(default))
+}
+
+fn is_named(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::Overloaded | ErrorCode::LimitExceeded)
 }
 
 /// Promises one byte and has none: the server then drops the connection, head and all.
@@ -126,6 +134,7 @@ impl MessageBody for Cut {
 pub(crate) struct Rendered {
     pub(crate) failure: Failure,
     pub(crate) request_id: RequestId,
+    pub(crate) setting: Setting,
 }
 
 impl fmt::Debug for Rendered {
@@ -147,7 +156,7 @@ impl ResponseError for Rendered {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = render(&self.failure, &self.request_id);
-        finish(&mut response, &self.request_id, true);
+        finish(&mut response, &self.request_id, self.setting);
         response
     }
 }

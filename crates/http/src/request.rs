@@ -4,11 +4,12 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{ACCEPT, HeaderMap, IF_NONE_MATCH};
+use actix_web::http::header::{ACCEPT, HOST, HeaderMap, IF_NONE_MATCH};
 use actix_web::{FromRequest, HttpRequest};
 use percent_encoding::percent_decode_str;
 use sanntid_types::{Error, ErrorCode, InstanceId};
 
+use crate::connection::Line;
 use crate::error::Failure;
 use crate::query::shown;
 use crate::server::Shared;
@@ -143,6 +144,12 @@ impl FromRequest for Instance {
     }
 }
 
+/// Says that there is no such instance, as far as the caller may know.
+pub(crate) fn no_instance(instance: InstanceId) -> Error {
+    let text = format!("there is no instance {instance}");
+    Error::new(ErrorCode::InstanceNotFound, text).with_target(instance.to_string())
+}
+
 /// Reads the instance that a path names.
 pub(crate) fn instance(request: &HttpRequest) -> Result<Instance, Failure> {
     let text = segment(request, "instanceId")?;
@@ -166,13 +173,34 @@ pub(crate) fn check_workflow(request: &HttpRequest) -> Result<(), Error> {
 
 /// The absolute URL of an instance, with the request's own prefix.
 pub(crate) fn instance_url(request: &HttpRequest, shared: &Shared, instance: InstanceId) -> String {
+    format!("{}/instances/{instance}", api_url(request, shared))
+}
+
+/// The absolute URL of the API, with the request's own prefix.
+pub(crate) fn api_url(request: &HttpRequest, shared: &Shared) -> String {
     let prefix = prefix(request.uri().path()).unwrap_or("/api");
     if let Some(origin) = &shared.config.public_url {
-        return format!("{origin}{prefix}/instances/{instance}");
+        return format!("{origin}{prefix}");
     }
+    let (scheme, host) = origin(request);
+    format!("{scheme}://{host}{prefix}")
+}
+
+/// How the client reached us: the scheme and the host with its port.
+pub(crate) fn origin(request: &HttpRequest) -> (String, String) {
     let connection = request.connection_info();
-    let (scheme, host) = (connection.scheme(), connection.host());
-    format!("{scheme}://{host}{prefix}/instances/{instance}")
+    let line = Line::of(request);
+    let scheme = match line {
+        Some(line) if line.is_tls() => "https",
+        _ => connection.scheme(),
+    };
+    let names_host = request.headers().contains_key(HOST) || request.uri().host().is_some();
+    let host = match line.and_then(Line::local) {
+        // An old client need not say whom it calls.
+        Some(local) if !names_host => local.to_string(),
+        _ => connection.host().to_owned(),
+    };
+    (scheme.to_owned(), host)
 }
 
 /// The text of a header, where it is one.

@@ -11,8 +11,8 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::caller::Caller;
 use crate::jobs::sources;
-use crate::key::Caller;
 use crate::query::{Query, shown};
 use crate::reply::{Reply, no_content, ok};
 use crate::request::{self, Instance, check_workflow};
@@ -162,7 +162,7 @@ pub(crate) async fn list(
 pub(crate) async fn create(
     request: HttpRequest,
     shared: Data<Shared>,
-    _caller: Caller,
+    caller: Caller,
     instance: Instance,
     query: Query,
     payload: Payload,
@@ -171,7 +171,8 @@ pub(crate) async fn create(
     query.finish()?;
     let body = body::read_default(&request, payload, &shared).await?;
     let schedule = body::parse::<ScheduleRequest>(&body)?.check(instance)?;
-    let stored = shared.tenants.put_schedules(instance.0, vec![schedule]);
+    let by = caller.actor(&request);
+    let stored = shared.tenants.put_schedules(instance.0, vec![schedule], by);
     let stored = described(instance, stored.await?);
     ok(&stored.first())
 }
@@ -197,7 +198,7 @@ pub(crate) async fn create(
 pub(crate) async fn create_batch(
     request: HttpRequest,
     shared: Data<Shared>,
-    _caller: Caller,
+    caller: Caller,
     instance: Instance,
     query: Query,
     payload: Payload,
@@ -213,8 +214,9 @@ pub(crate) async fn create_batch(
         let text = "a schedule stands twice in the batch".to_owned();
         return Err(invalid("scheduleId", text).into());
     }
-    let stored = shared.tenants.put_schedules(instance.0, schedules).await?;
-    ok(&described(instance, stored))
+    let by = caller.actor(&request);
+    let stored = shared.tenants.put_schedules(instance.0, schedules, by);
+    ok(&described(instance, stored.await?))
 }
 
 /// Forget a refresh schedule; a job that it has started goes on.
@@ -228,7 +230,7 @@ pub(crate) async fn create_batch(
 pub(crate) async fn delete(
     request: HttpRequest,
     shared: Data<Shared>,
-    _caller: Caller,
+    caller: Caller,
     instance: Instance,
     query: Query,
 ) -> Reply {
@@ -239,7 +241,8 @@ pub(crate) async fn delete(
         let message = format!("there is no schedule {}: its id is a UUID", shown(&text));
         Error::new(ErrorCode::ScheduleNotFound, message).with_target("scheduleId")
     })?;
-    shared.tenants.delete_schedule(instance.0, id).await?;
+    let by = caller.actor(&request);
+    shared.tenants.delete_schedule(instance.0, id, by).await?;
     Ok(no_content())
 }
 

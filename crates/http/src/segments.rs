@@ -10,8 +10,8 @@ use sanntid_types::{Error, ErrorCode, InstanceId, Instant};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::caller::Caller;
 use crate::data_read::scan;
-use crate::key::Caller;
 use crate::query::{Query, shown};
 use crate::reply::{Reply, ok};
 use crate::request::{self, Instance};

@@ -8,36 +8,52 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use actix_web::http::KeepAlive;
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
-use sanntid_engine::Tenants;
-use sanntid_types::{Error, ErrorCode, OpenRowFile};
+use actix_web::{App, web};
+use sanntid_engine::{Access, Audit, CallError, Tenants, Tokens};
+use sanntid_types::{Clock, Error, ErrorCode, InstanceAccess, InstanceId, Limits, OpenRowFile};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Config;
 use crate::key::AdminKey;
+use crate::limits::Limiter;
+use crate::listen::listen;
 use crate::observe::observe;
 use crate::routes;
+use crate::tls::Tls;
 
 /// Holds what the front door needs.
 pub struct Front {
     pub tenants: Arc<dyn Tenants>,
+    pub access: Arc<dyn Access>,
+    pub audit: Arc<dyn Audit>,
     pub keys: AdminKey,
+    /// Tells whose a token is; without it none is taken.
+    pub tokens: Option<Arc<dyn Tokens>>,
     /// Gives the metrics as Prometheus text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Writes exports as Parquet.
     pub parquet: OpenRowFile,
+    /// With it nothing is spoken but TLS.
+    pub tls: Option<Tls>,
+    /// What limits are counted by.
+    pub clock: Arc<dyn Clock>,
+    /// What instances and callers may use, but where an instance has limits of its own.
+    pub limits: Limits,
     pub config: Config,
 }
 
 /// What all workers share.
 pub(crate) struct Shared {
     pub(crate) tenants: Arc<dyn Tenants>,
+    pub(crate) access: Arc<dyn Access>,
+    pub(crate) audit: Arc<dyn Audit>,
     pub(crate) keys: AdminKey,
+    pub(crate) tokens: Option<Arc<dyn Tokens>>,
     pub(crate) metrics: Arc<dyn Fn() -> String + Send + Sync>,
     pub(crate) parquet: OpenRowFile,
     pub(crate) config: Config,
+    pub(crate) limits: Limiter,
     scans: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
     exports: Arc<Semaphore>,
@@ -45,6 +61,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Finds who may do what in an instance; `None` where there is none.
+    pub(crate) fn access_of(
+        &self,
+        instance: InstanceId,
+    ) -> Result<Option<Arc<InstanceAccess>>, CallError> {
+        self.access.access(instance)
+    }
+
     /// Takes one of the places for reads that may scan.
     pub(crate) fn scan(&self) -> Result<OwnedSemaphorePermit, Error> {
         take(&self.scans, "scansInFlight")
@@ -84,31 +108,26 @@ pub fn serve(listener: TcpListener, front: Front) -> io::Result<Server> {
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let shared = web::Data::new(Shared {
         tenants: front.tenants,
+        access: front.access,
+        audit: front.audit,
         keys: front.keys,
+        tokens: front.tokens,
         metrics: front.metrics,
         parquet: front.parquet,
         scans: Arc::new(Semaphore::new(config.scans_max)),
         uploads: Arc::new(Semaphore::new(config.uploads_max)),
         exports: Arc::new(Semaphore::new(config.exports_max)),
         bulks: Arc::new(Semaphore::new(config.bulks_max)),
+        limits: Limiter::new(front.limits, front.clock),
         config: config.clone(),
     });
-    let per_worker = config.connections_max.div_ceil(config.workers);
-    let server = HttpServer::new(move || {
+    let application = move || {
         App::new()
             .app_data(shared.clone())
             .configure(routes::configure)
             .wrap(from_fn(observe))
-    })
-    .workers(config.workers)
-    .max_connections(per_worker)
-    .keep_alive(KeepAlive::Timeout(config.keep_alive))
-    .client_request_timeout(config.head_timeout)
-    .client_disconnect_timeout(config.disconnect_timeout)
-    .shutdown_timeout(config.shutdown_timeout.as_secs())
-    .disable_signals()
-    .listen(listener)?
-    .run();
+    };
+    let server = listen(listener, &config, front.tls.as_ref(), application)?;
     Ok(Server(server))
 }
 

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::body;
+use crate::caller::Caller;
 use crate::error::ErrorBody;
 use crate::job_model::GraphJobInfo;
-use crate::key::Caller;
 use crate::query::Query;
 use crate::reply::{Reply, json, ok};
 use crate::request::{Instance, check_workflow};
@@ -74,7 +74,7 @@ pub(crate) struct DryRunReport {
 pub(crate) async fn simulate(
     request: HttpRequest,
     shared: Data<Shared>,
-    _caller: Caller,
+    caller: Caller,
     instance: Instance,
     query: Query,
     payload: Payload,
@@ -100,6 +100,7 @@ pub(crate) async fn simulate(
             clears: found.clears,
         });
     }
-    let job = shared.tenants.simulate(instance.0, wanted).await?;
+    let by = caller.actor(&request);
+    let job = shared.tenants.simulate(instance.0, wanted, by).await?;
     json(StatusCode::ACCEPTED, &GraphJobInfo::new(job, true))
 }

@@ -11,9 +11,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::body::{self, Chunks, Limit, encoding, essence, unsupported};
+use crate::caller::Caller;
 use crate::error::{ErrorBody, Failure};
 use crate::job_model::GraphJobInfo;
-use crate::key::Caller;
 use crate::query::{Query, shown};
 use crate::reply::{Reply, json, no_content, ok};
 use crate::request::{self, Instance};
@@ -124,7 +124,7 @@ impl ArrivedPartInfo {
 pub(crate) async fn open(
     request: HttpRequest,
     shared: Data<Shared>,
-    _caller: Caller,
+    caller: Caller,
     instance: Instance,
     query: Query,
     payload: Payload,
@@ -132,7 +132,9 @@ pub(crate) async fn open(
     query.finish()?;
     let body = body::read_default(&request, payload, &shared).await?;
     let manifest: Manifest = body::parse(&body)?;
-    let snapshot = shared.tenants.open_snapshot(instance.0, manifest).await?;
+    let by = caller.actor(&request);
+    let opened = shared.tenants.open_snapshot(instance.0, manifest, by);
+    let snapshot = opened.await?;
     json(StatusCode::CREATED, &SnapshotInfo::of(&snapshot))
 }
 
@@ -182,7 +184,7 @@ pub(crate) async fn list(
 pub(crate) async fn put_part(
     request: HttpRequest,
     shared: Data<Shared>,
-    _caller: Caller,
+    caller: Caller,
     instance: Instance,
     query: Query,
     payload: Payload,
@@ -200,9 +202,10 @@ pub(crate) async fn put_part(
     let chunks = Chunks::new(request.headers(), payload, limit, stall_timeout)?;
     let _place = shared.upload()?;
     let snapshot = snapshot_id(&request)?;
+    let by = caller.actor(&request);
     let opened = shared
         .tenants
-        .open_part(instance.0, snapshot, entity, part, format);
+        .open_part(instance.0, snapshot, entity, part, format, by);
     store(chunks, opened.await?).await?;
     Ok(no_content())
 }
@@ -301,14 +304,13 @@ fn snapshot_id(request: &HttpRequest) -> Result<SnapshotId, Error> {
 pub(crate) async fn commit(
     request: HttpRequest,
     shared: Data<Shared>,
-    _caller: Caller,
+    caller: Caller,
     instance: Instance,
     query: Query,
 ) -> Reply {
     query.finish()?;
-    let job = shared
-        .tenants
-        .commit_snapshot(instance.0, snapshot_id(&request)?);
+    let (id, by) = (snapshot_id(&request)?, caller.actor(&request));
+    let job = shared.tenants.commit_snapshot(instance.0, id, by);
     json(StatusCode::ACCEPTED, &GraphJobInfo::new(job.await?, true))
 }
 
@@ -326,14 +328,12 @@ pub(crate) async fn commit(
 pub(crate) async fn abort(
     request: HttpRequest,
     shared: Data<Shared>,
-    _caller: Caller,
+    caller: Caller,
     instance: Instance,
     query: Query,
 ) -> Reply {
     query.finish()?;
-    let aborted = shared
-        .tenants
-        .abort_snapshot(instance.0, snapshot_id(&request)?);
-    aborted.await?;
+    let (id, by) = (snapshot_id(&request)?, caller.actor(&request));
+    shared.tenants.abort_snapshot(instance.0, id, by).await?;
     Ok(no_content())
 }

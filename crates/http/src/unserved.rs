@@ -5,7 +5,7 @@ use actix_web::http::Method;
 use actix_web::{HttpRequest, web};
 use sanntid_types::{Error, ErrorCode};
 
-use crate::key::Caller;
+use crate::caller::Caller;
 use crate::reply::Reply;
 use crate::request;
 
@@ -141,20 +141,9 @@ static PIPELINE: [(Method, &str); 18] = [
     ),
 ];
 
-static NOT_YET: [(Method, &str); 11] = [
+static NOT_YET: [(Method, &str); 6] = [
     (Method::GET, "/instances/{instanceId}/manage/search"),
     (Method::PUT, "/instances/{instanceId}/manage/search"),
-    (Method::GET, "/instances/{instanceId}/rbac/assignments"),
-    (Method::GET, "/instances/{instanceId}/rbac/myrole"),
-    (
-        Method::DELETE,
-        "/instances/{instanceId}/rbac/principals/{principalId}/assignment",
-    ),
-    (
-        Method::PUT,
-        "/instances/{instanceId}/rbac/principals/{principalId}/assignment",
-    ),
-    (Method::GET, "/instances/{instanceId}/rbac/roles"),
     (Method::GET, "/instances/{instanceId}/usage"),
     (Method::GET, "/instances/{instanceId}/rejections"),
     (Method::GET, "/instances/{instanceId}/feed"),

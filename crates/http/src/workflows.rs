@@ -7,8 +7,8 @@ use sanntid_types::{Error, Instant, Job, JobId, JobKind, JobStatus, StageName};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::caller::Caller;
 use crate::job_model::{CiResult, GraphTaskInfo, tasks};
-use crate::key::Caller;
 use crate::query::Query;
 use crate::reply::{Reply, ok};
 use crate::request::{Instance, check_workflow};

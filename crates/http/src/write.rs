@@ -14,8 +14,9 @@ use sanntid_query::{DataPath, activity_json, embedded_pairs, parse_path};
 use sanntid_types::{ActivityState, CallerName, Error, ErrorCode, Instant};
 
 use crate::body::{self, Limit};
+use crate::caller::Caller;
 use crate::error::Failure;
-use crate::key::Caller;
+use crate::limits;
 use crate::query::{Query, shown};
 use crate::reply::{Reply, json_text, no_content};
 use crate::request::{self, DataCall, Instance};
@@ -90,6 +91,7 @@ pub(crate) fn patch_call(data: &DataCall<'_>, mut query: Query) -> Result<PatchC
 
 /// Changes a profile and answers.
 pub(crate) async fn patch(shared: &Shared, data: &DataCall<'_>, call: PatchCall) -> Reply {
+    limits::check_profile(shared, data.instance, &call.profile)?;
     let asked = call.profile.clone();
     let answer = shared.tenants.patch(data.instance, call).await?;
     let mut response = no_content();

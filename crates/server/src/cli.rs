@@ -1,8 +1,12 @@
 //! Owns the command line's grammar and its help. Must not do anything.
 
+mod access;
+mod audit;
 mod bench;
 mod bulk;
 mod clock;
+mod customer;
+mod limits;
 mod schedule;
 mod simulate;
 
@@ -11,9 +15,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::access::{KeyCommand, KeySetArgs, RoleCommand};
+pub(crate) use self::audit::{AuditArgs, AuditOutcome};
 pub(crate) use self::bench::{ApiArgs, BenchArgs, BenchCommand, SizeArgs};
 pub(crate) use self::bulk::BulkArgs;
 pub(crate) use self::clock::ClockCommand;
+pub(crate) use self::customer::CustomerCommand;
+pub(crate) use self::limits::LimitsCommand;
 pub(crate) use self::schedule::{ScheduleArgs, ScheduleCommand};
 pub(crate) use self::simulate::SimulateArgs;
 use crate::config::Flags;
@@ -37,6 +45,9 @@ pub(crate) struct ServerArgs {
     /// The key to call it with [env: SANNTID_KEY]
     #[arg(long, global = true, value_name = "KEY")]
     pub key: Option<String>,
+    /// The PEM file of the authority that vouches for an https:// server [env: SANNTID_CA] [default: those that browsers trust]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
     /// Prints the server's JSON instead of tables
     #[arg(long, global = true)]
     pub json: bool,
@@ -82,6 +93,9 @@ pub(crate) enum Command {
     Get(GetArgs),
     /// Writes the source of truth of an entity as CSV
     Export(ExportArgs),
+    /// Writes all that is kept of a person, or erases what callers wrote
+    #[command(subcommand)]
+    Customer(CustomerCommand),
     /// Lists refresh jobs, or shows or cancels one
     Jobs(JobsArgs),
     /// Says when refreshes start by themselves
@@ -94,6 +108,17 @@ pub(crate) enum Command {
     /// Makes, lists and deletes data sources
     #[command(subcommand)]
     Source(SourceCommand),
+    /// Lists an instance's keys, makes one anew, enables and disables them
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Says who may do what in an instance
+    #[command(subcommand)]
+    Role(RoleCommand),
+    /// Shows what an instance may use, or sets it
+    #[command(subcommand)]
+    Limits(LimitsCommand),
+    /// Lists what was done and what was refused, newest first
+    Audit(AuditArgs),
     /// Measures this program on this machine
     Bench(BenchArgs),
     /// Shows the server's clock, or confirms it after a jump

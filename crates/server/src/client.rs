@@ -1,6 +1,8 @@
 //! Owns the client's side of HTTP: connections, keys, bounded retries, and how errors read.
 //! Must not know any route.
 
+mod agent;
+
 use std::fmt;
 use std::io::{self, Read};
 use std::time::Duration;
@@ -16,11 +18,6 @@ use crate::signals::Interrupt;
 /// Where a server listens that was started without further words.
 pub(crate) const URL_DEFAULT: &str = "http://127.0.0.1:8080";
 
-const CONNECT_MAX: Duration = Duration::from_secs(10);
-/// How long the server may be silent; a commit waits for a disk, nothing waits for a job.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
-/// Idle connections are given up before the server does so.
-const IDLE_MAX: Duration = Duration::from_secs(4);
 const RETRIES_MAX: u32 = 5;
 const RETRY_WAIT_MAX: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
@@ -45,6 +42,9 @@ pub enum Error {
     /// The address is no address of a server.
     #[error("{0:?} is no address of a server; expected one like {URL_DEFAULT}")]
     BadUrl(String),
+    /// What is to be trusted can't be read.
+    #[error("--ca: expected a PEM file of certificates")]
+    BadAuthority,
     /// No connection came about.
     #[error("can't reach {url}: {reason}")]
     Unreachable { url: String, reason: String },
@@ -160,22 +160,23 @@ impl Client {
             path if path.ends_with("/api") || path.ends_with("/v1") => trimmed.to_owned(),
             _ => format!("{trimmed}/api"),
         };
-        let agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .timeout_connect(Some(CONNECT_MAX))
-            .timeout_recv_response(Some(SILENCE_MAX))
-            .timeout_per_read(Some(SILENCE_MAX))
-            .timeout_per_write(Some(SILENCE_MAX))
-            .max_idle_age(IDLE_MAX)
-            .user_agent(concat!("sanntid/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .new_agent();
         Ok(Self {
-            agent,
+            agent: agent::agent(None),
             base,
             key,
             interrupt,
+        })
+    }
+
+    /// The same client, which trusts the authorities of a PEM text and nobody else.
+    ///
+    /// # Errors
+    /// [`Error::BadAuthority`].
+    pub fn trusting(self, authorities: &[u8]) -> Result<Self, Error> {
+        let authorities = agent::authorities(authorities).ok_or(Error::BadAuthority)?;
+        Ok(Self {
+            agent: agent::agent(Some(authorities)),
+            ..self
         })
     }
 
@@ -386,7 +387,10 @@ impl Client {
             | ureq::Error::ConnectionFailed
             | ureq::Error::Tls(_)
             | ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => true,
-            ureq::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused,
+            ureq::Error::Io(error) => {
+                error.kind() == io::ErrorKind::ConnectionRefused
+                    || reason.starts_with("invalid peer certificate")
+            }
             _ => false,
         };
         if connecting {

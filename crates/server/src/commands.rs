@@ -1,10 +1,14 @@
 //! Owns what each command does: calls the server, prints, and says how it went by the exit code.
 
+mod access;
+mod audit;
 mod bench;
 mod bulk;
 mod clock;
+mod customer;
 mod export;
 mod instances;
+mod limits;
 mod reads;
 mod refresh;
 mod schedule;
@@ -14,8 +18,10 @@ mod sources;
 mod writes;
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Parser;
 use serde_json::Value;
 
@@ -55,8 +61,14 @@ impl Context {
         let of = |given: &Option<String>, name| given.clone().or(environment.get(name).cloned());
         let url = of(&arguments.url, "SANNTID_URL").unwrap_or_else(|| URL_DEFAULT.to_owned());
         let key = of(&arguments.key, "SANNTID_KEY").map(Secret::new);
+        let mut client = Client::new(&url, key, interrupt)?;
+        let named = environment.get("SANNTID_CA").map(PathBuf::from);
+        if let Some(path) = arguments.ca.clone().or(named) {
+            let what = || format!("--ca: {} can't be read", path.display());
+            client = client.trusting(&std::fs::read(&path).with_context(what)?)?;
+        }
         Ok(Self {
-            client: Client::new(&url, key, interrupt)?,
+            client,
             output: Output::new(arguments.json),
         })
     }
@@ -86,11 +98,16 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Bulk(arguments) => bulk::run(&context, &arguments),
         Command::Get(arguments) => reads::get(&context, &arguments),
         Command::Export(arguments) => export::run(&context, &arguments),
+        Command::Customer(command) => customer::run(&context, &command),
         Command::Schedule(command) => schedule::run(&context, &command),
         Command::Jobs(arguments) => reads::jobs(&context, &arguments),
         Command::Refresh(arguments) => refresh::run(&context, &arguments),
         Command::Simulate(arguments) => simulate::run(&context, &arguments),
         Command::Source(command) => sources::run(&context, &command),
+        Command::Key(command) => access::keys(&context, &command),
+        Command::Role(command) => access::roles(&context, &command),
+        Command::Limits(command) => limits::run(&context, &command),
+        Command::Audit(arguments) => audit::run(&context, &arguments),
         Command::Clock(command) => clock::run(&context, &command),
     }
 }
@@ -101,9 +118,10 @@ fn serve(arguments: &ServeArgs, environment: &Environment) -> anyhow::Result<()>
         return Ok(output::line(&format!("{config:#?}"))?);
     }
     logging::start(&config.log)?;
+    let scheme = config.tls.scheme();
     serve::run(&config, |address| {
         // Whoever started us may have closed our output; that is no reason to stop.
-        if let Err(error) = output::line(&format!("listening on http://{address}")) {
+        if let Err(error) = output::line(&format!("listening on {scheme}://{address}")) {
             tracing::debug!(%error, "the address could not be printed");
         }
     })

@@ -11,7 +11,10 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use crate::wiring::{ActorsConfig, BucketSecret, HttpConfig, StoreConfig};
+use sanntid_types::Limits;
+
+use crate::tls::TlsConfig;
+use crate::wiring::{ActorsConfig, BucketSecret, HttpConfig, IdentityConfig, StoreConfig};
 
 pub use layers::Flags;
 pub use sanntid_types::Secret;
@@ -34,12 +37,18 @@ pub struct Config {
     pub admin_key: Option<Secret>,
     /// The front door.
     pub http: HttpConfig,
+    /// The certificate; without it there is no TLS.
+    pub tls: TlsConfig,
+    /// Whose tokens are taken.
+    pub identity: IdentityConfig,
     /// The store.
     pub store: StoreConfig,
     /// The tenants.
     pub actors: ActorsConfig,
     /// What buckets are read with, by name.
     pub secrets: BTreeMap<String, BucketSecret>,
+    /// What instances and callers may use, but where an instance has limits of its own.
+    pub limits: Limits,
     /// What is logged, and how.
     pub log: LogConfig,
 }
@@ -52,9 +61,12 @@ impl Default for Config {
             data_dir: PathBuf::from("sanntid-data"),
             admin_key: None,
             http: HttpConfig::default(),
+            tls: TlsConfig::default(),
+            identity: IdentityConfig::default(),
             store: StoreConfig::default(),
             actors: ActorsConfig::default(),
             secrets: BTreeMap::new(),
+            limits: Limits::default(),
             log: LogConfig::default(),
         }
     }
@@ -109,10 +121,12 @@ impl Config {
     /// # Errors
     /// Names the key and what was expected.
     pub fn validate(&self) -> anyhow::Result<()> {
-        if !self.listen.ip().is_loopback() && !self.insecure_listen {
+        let is_open = !self.listen.ip().is_loopback();
+        if is_open && !self.tls.is_on() && !self.insecure_listen {
             bail!(
                 "listen: other machines reach {}, and without TLS they could read keys and \
-                 customer data on the way; listen on 127.0.0.1 behind a TLS proxy, or say \
+                 customer data on the way; set tls.certificate and tls.key, listen on \
+                 127.0.0.1 behind a TLS proxy, or say \
                  --insecure-listen",
                 self.listen
             );
@@ -124,8 +138,12 @@ impl Config {
             crate::admin_key::check(key).context(ADMIN_KEY_VARIABLE)?;
         }
         self.http.validate().context("[http]")?;
+        self.tls.validate().context("[tls]")?;
+        self.identity.validate().context("[identity]")?;
         self.store.validate().context("[store]")?;
         self.actors.validate().context("[actors]")?;
+        let limits = self.limits.check();
+        limits.map_err(|error| anyhow::anyhow!("limits.bytes_per_second: {}", error.message))?;
         for (name, secret) in &self.secrets {
             check_secret_name(name)?;
             let valid = secret.validate().map_err(anyhow::Error::msg);

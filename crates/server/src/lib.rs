@@ -21,6 +21,7 @@ mod output;
 mod push;
 mod serve;
 mod signals;
+mod tls;
 mod wiring;
 
 pub use admin_key::FILE_NAME as ADMIN_KEY_FILE;
@@ -33,3 +34,4 @@ pub use config::{Config, Environment, Flags, LogConfig, LogFormat, Secret};
 pub use push::{Part, PartKind, PartPacking, Progress, Silent, push};
 pub use serve::{run, run_until, run_with_clock};
 pub use signals::Interrupt;
+pub use tls::TlsConfig;

@@ -1,6 +1,7 @@
 //! Owns the log's shape: lines to standard error, text for people, else JSON.
 
 use std::io::{self, IsTerminal};
+use std::panic::Location;
 
 use anyhow::anyhow;
 use tracing_subscriber::EnvFilter;
@@ -33,16 +34,25 @@ pub(crate) fn start(config: &LogConfig) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Keeps panics off standard error that only say that somebody's file is corrupt.
+/// Keeps panics off standard error that only say that what somebody sent is corrupt.
 fn pass_over_expected_panics() {
     let shown = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if crate::wiring::is_expected_panic() {
             tracing::debug!(%panic, "a file contradicts itself");
+        } else if panic.location().is_some_and(is_decoder) {
+            tracing::debug!(%panic, "a request's head can't be read");
         } else {
             shown(panic);
         }
     }));
+}
+
+/// Whether a panic is one of the framework's decoder of HTTP/1, which meets a header name of more
+/// than 64 KiB so. It ends that connection and nothing else.
+fn is_decoder(location: &Location<'_>) -> bool {
+    let file = location.file();
+    file.contains("/actix-http-") && file.ends_with("/h1/decoder.rs")
 }
 
 /// Checks the level.

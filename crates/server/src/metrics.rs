@@ -84,6 +84,10 @@ fn describe() {
         "Time since the start of the process."
     );
     describe_counter!(
+        "sanntid_limits_met_total",
+        "Requests, items and lines refused by a limit of the caller's or the instance's, by limit"
+    );
+    describe_counter!(
         "sanntid_http_requests_total",
         Unit::Count,
         "Answered requests by operation and status."
@@ -117,6 +121,11 @@ fn describe() {
         "sanntid_commits_failed_total",
         Unit::Count,
         "Batches of writes that could not be made durable."
+    );
+    describe_counter!(
+        "sanntid_identity_reads_total",
+        Unit::Count,
+        "Readings of the identity provider's keys, by result."
     );
 }
 

@@ -13,6 +13,7 @@ use sanntid_types::Clock;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::metrics::{Recorder, UPKEEP_EVERY};
+use crate::tls::Certificate;
 use crate::wiring::{self, Stack};
 use crate::{admin_key, signals};
 
@@ -66,13 +67,16 @@ async fn serve(
     let stack = Stack::open(config, clock)?;
     // The store's lock is held by now: nobody else makes a key in this folder.
     let key = admin_key::obtain(&config.data_dir, config.admin_key.as_ref())?;
+    let certificate = Certificate::open(&config.tls)?;
+    let tls = certificate.as_ref().map(Certificate::tls);
     let listener = listen(config.listen)?;
     let address = listener.local_addr().context("no address")?;
-    let server = stack.serve(listener, config, &key, recorder.clone());
+    let server = stack.serve(listener, config, tls, &key, recorder.clone());
     let server = server.context("the front door can't be opened")?;
     let stopper = server.stopper();
     let server = actix_rt::spawn(server);
     let upkeep = actix_rt::spawn(fold_metrics(recorder));
+    let watch = certificate.map(|certificate| actix_rt::spawn(certificate.watch()));
     ready(address);
     tracing::info!(%address, "serving");
 
@@ -86,6 +90,9 @@ async fn serve(
         }
     };
     upkeep.abort();
+    if let Some(watch) = watch {
+        watch.abort();
+    }
     stack.stop().await?;
     match ended {
         None => {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use sanntid_engine::Tokens;
 use sanntid_store::{Expiry, FjallKv, Reclaim};
 use sanntid_types::{Clock, Manifest};
 
@@ -17,12 +18,14 @@ use crate::metrics::Recorder;
 use crate::push::{Part, PartKind, PartPacking};
 
 pub(crate) use sanntid_actors::Config as ActorsConfig;
-pub(crate) use sanntid_http::Config as HttpConfig;
+pub(crate) use sanntid_http::{Config as HttpConfig, Tls};
+pub(crate) use sanntid_identity::Config as IdentityConfig;
 pub(crate) use sanntid_sources::BucketSecret;
 pub(crate) use sanntid_store::Config as StoreConfig;
 
 use sanntid_actors::Node;
 use sanntid_http::{AdminKey, Front, Server};
+use sanntid_identity::Verifier;
 
 /// How long the front door may take to answer what it has accepted, whatever it was told: it can't
 /// be hurried any more once it stops.
@@ -38,6 +41,8 @@ const STORE_FOLDER: &str = "store";
 pub(crate) struct Stack {
     store: Arc<FjallKv>,
     node: Arc<Node>,
+    tokens: Option<Arc<dyn Tokens>>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Stack {
@@ -46,6 +51,7 @@ impl Stack {
         let data_dir = config.data_dir.as_path();
         let what = || format!("the data folder {} can't be used", data_dir.display());
         std::fs::create_dir_all(data_dir).with_context(what)?;
+        let tokens = tokens(&config.identity, Arc::clone(&clock))?;
         let expiry = Expiry::new(Arc::clone(&clock));
         let reclaim: Arc<dyn Reclaim> = expiry.clone();
         let store = FjallKv::open(
@@ -62,11 +68,18 @@ impl Stack {
         })?);
         let actors = ActorsConfig {
             secrets: config.secrets.clone(),
+            limits: config.limits,
             ..config.actors.clone()
         };
         let kv: Arc<dyn sanntid_store::Kv> = store.clone();
-        let node = Node::start(actors, kv, data_dir, clock, expiry).with_context(what)?;
-        Ok(Self { store, node })
+        let node =
+            Node::start(actors, kv, data_dir, Arc::clone(&clock), expiry).with_context(what)?;
+        Ok(Self {
+            store,
+            node,
+            tokens,
+            clock,
+        })
     }
 
     /// Opens the front door.
@@ -74,15 +87,22 @@ impl Stack {
         &self,
         listener: TcpListener,
         config: &Config,
+        tls: Option<Tls>,
         key: &Secret,
         recorder: Recorder,
     ) -> io::Result<Server> {
         let answer_max = config.http.shutdown_timeout.min(FRONT_ANSWER_MAX);
         let front = Front {
             tenants: self.node.clone(),
+            access: self.node.clone(),
+            audit: self.node.clone(),
             keys: AdminKey::new(key.expose()),
+            tokens: self.tokens.clone(),
             metrics: Arc::new(move || recorder.render()),
             parquet: sanntid_sources::write_parquet,
+            tls,
+            clock: Arc::clone(&self.clock),
+            limits: config.limits,
             config: HttpConfig {
                 shutdown_timeout: answer_max,
                 ..config.http.clone()
@@ -97,6 +117,15 @@ impl Stack {
         drop(self.node);
         self.store.close().context("the store can't be closed")
     }
+}
+
+/// Starts what checks tokens, where an issuer is set.
+fn tokens(
+    config: &IdentityConfig,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Option<Arc<dyn Tokens>>> {
+    let verifier = Verifier::start(config, clock).context("[identity]")?;
+    Ok(verifier.map(|verifier| -> Arc<dyn Tokens> { Arc::new(verifier) }))
 }
 
 /// Closes the front door: accepts nothing more and answers what was accepted.

@@ -142,7 +142,8 @@ impl fmt::Display for BucketError {
             Fault::Stalled(span) => {
                 write!(
                     f,
-                    "the bucket's server stalled: it sent nothing for {span:?}"
+                    "the bucket's server stalled: it sent nothing for {span:?}; check that it is up \
+                     and can be reached from here, or give it longer (actors.bucket_stall_timeout)"
                 )?;
             }
             Fault::Broken { reason } => write!(f, "the bucket's server failed: {reason}")?,
@@ -171,22 +172,6 @@ impl BucketError {
     /// Whether another attempt may succeed, though those that were made did not.
     pub fn may_pass(&self) -> bool {
         self.fault.may_pass()
-    }
-
-    /// Finds it in what a reader gave, through whatever was between them.
-    pub(crate) fn within(error: &io::Error) -> Option<&Self> {
-        let mut source: Option<&(dyn std::error::Error + 'static)> =
-            error.get_ref().map(|inner| inner as _);
-        while let Some(cause) = source {
-            if let Some(found) = cause.downcast_ref::<Self>() {
-                return Some(found);
-            }
-            source = match cause.downcast_ref::<io::Error>() {
-                Some(inner) => inner.get_ref().map(|inner| inner as _),
-                None => cause.source(),
-            };
-        }
-        None
     }
 }
 

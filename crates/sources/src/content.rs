@@ -4,13 +4,15 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
+use crate::Patience;
+use crate::local_file::{FileStream, LocalFile};
 use crate::object::Object;
 
 /// How much is read together where little is asked for.
@@ -25,7 +27,7 @@ pub struct Content {
 
 #[derive(Clone)]
 enum Kind {
-    File(Arc<File>),
+    File(Arc<LocalFile>),
     Object(Arc<Object>),
 }
 
@@ -35,11 +37,22 @@ impl Content {
     /// # Errors
     /// Its length can't be told.
     pub fn of_file(file: File) -> io::Result<Self> {
-        let bytes = file.metadata()?.len();
-        Ok(Self {
-            kind: Kind::File(Arc::new(file)),
-            bytes,
-        })
+        LocalFile::of_file(file).map(|file| Self::of_local(file.into()))
+    }
+
+    /// Opens a file of this machine; what fails for a moment, now and later, is waited for.
+    ///
+    /// # Errors
+    /// It can't be opened, or is no regular file.
+    pub(crate) fn open(path: &Path, patience: &Patience) -> io::Result<Self> {
+        LocalFile::open(path, patience).map(|file| Self::of_local(file.into()))
+    }
+
+    pub(crate) fn of_local(file: Arc<LocalFile>) -> Self {
+        Self {
+            bytes: file.bytes(),
+            kind: Kind::File(file),
+        }
     }
 
     pub(crate) fn of_object(object: Arc<Object>) -> Self {
@@ -78,10 +91,7 @@ impl Content {
     /// Reads on from an offset; of a bucket's object a bounded part is read ahead.
     pub fn stream(&self, start: u64) -> Box<dyn Read + Send> {
         match &self.kind {
-            Kind::File(file) => Box::new(FileAt {
-                file: Arc::clone(file),
-                at: start,
-            }),
+            Kind::File(file) => Box::new(FileStream::new(file, start)),
             Kind::Object(object) => Box::new(object.stream(start)),
         }
     }
@@ -116,19 +126,5 @@ impl fmt::Debug for Content {
         f.debug_struct("Content")
             .field("bytes", &self.bytes)
             .finish_non_exhaustive()
-    }
-}
-
-/// Reads a file without its shared position.
-struct FileAt {
-    file: Arc<File>,
-    at: u64,
-}
-
-impl Read for FileAt {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buffer, self.at)?;
-        self.at += u64::try_from(count).unwrap_or_default();
-        Ok(count)
     }
 }

@@ -7,7 +7,7 @@ use sanntid_types::{EntitySchema, ManifestEntity};
 use crate::content::Content;
 use crate::delta::TableFile;
 use crate::place::{Found, Place};
-use crate::{Error, FileFormat, FileKind, Packing, Rows};
+use crate::{Error, FileFormat, FileKind, Packing, Patience, Rows};
 
 /// Names one file of an entity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,20 +42,32 @@ impl EntityFile {
     /// # Errors
     /// As [`crate::open`].
     pub fn open(&self, schema: &EntitySchema) -> Result<Rows, Error> {
-        if let Some(file) = &self.of_table {
-            return file.rows(schema).map(Rows::of_parquet);
-        }
-        self.content()
-            .and_then(|content| crate::open_content(content, self.format, schema))
+        self.open_patiently(schema, &Patience::none())
+    }
+
+    /// As [`Self::open`]; what fails for a moment, now and while rows are read, is waited for, and
+    /// reading goes on where it broke off. A bucket has patience of its own.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_patiently(
+        &self,
+        schema: &EntitySchema,
+        patience: &Patience,
+    ) -> Result<Rows, Error> {
+        patience.opened(|| match &self.of_table {
+            Some(file) => file.rows(schema, patience).map(Rows::of_parquet),
+            None => self
+                .content(patience)
+                .and_then(|content| crate::open_content(content, self.format, schema)),
+        })
     }
 
     /// The bytes, wherever they are.
-    pub(crate) fn content(&self) -> Result<Content, Error> {
+    pub(crate) fn content(&self, patience: &Patience) -> Result<Content, Error> {
         match &self.of_place {
-            Some(file) => file.place.open(&file.found),
-            None => crate::open_regular(&self.path)
-                .and_then(Content::of_file)
-                .map_err(Error::Io),
+            Some(file) => file.place.open(&file.found, patience),
+            None => Content::open(&self.path, patience).map_err(Error::of_read),
         }
     }
 

@@ -3,12 +3,19 @@
 
 use std::io;
 
+use crate::BucketError;
+use crate::file_error::{FileError, carried};
+use crate::patience;
+
 /// Everything that can make a file, or a folder with a manifest, unreadable.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The machine failed, not the file.
     #[error("reading failed: {0}")]
     Io(#[source] io::Error),
+    /// The machine failed as often as the same was tried.
+    #[error("reading failed: {reason}; tried {attempts} times")]
+    Failing { reason: String, attempts: usize },
     /// The bytes end before the gzip data does.
     #[error("the gzip data is cut off: the file ends before it")]
     GzipCutOff,
@@ -122,7 +129,7 @@ impl Error {
     /// or the manifest is at fault and must be changed.
     pub fn is_io(&self) -> bool {
         match self {
-            Self::Io(_) => true,
+            Self::Io(_) | Self::Failing { .. } => true,
             Self::Bucket(error) => error.may_pass(),
             Self::InFile { error, .. } => error.is_io(),
             Self::GzipCutOff
@@ -158,9 +165,41 @@ impl Error {
 
     /// Takes what a reader says; a bucket's error stays one, whatever was between them.
     pub(crate) fn of_read(error: io::Error) -> Self {
-        match crate::BucketError::within(&error) {
-            Some(error) => Self::Bucket(error.clone()),
-            None => Self::Io(error),
+        Self::carried_by(&error).unwrap_or(Self::Io(error))
+    }
+
+    /// The error of ours that a reader's is made of, where it is.
+    pub(crate) fn carried_by(error: &io::Error) -> Option<Self> {
+        if let Some(error) = carried::<BucketError>(error) {
+            return Some(Self::Bucket(error.clone()));
+        }
+        Some(match carried::<FileError>(error)?.clone() {
+            FileError::Changed => Self::Changed,
+            FileError::Failing { reason, attempts } => Self::Failing { reason, attempts },
+        })
+    }
+
+    /// Whether the next attempt may succeed, though nobody has made one yet.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Io(error) => patience::may_pass(error),
+            Self::InFile { error, .. } => error.may_pass(),
+            _ => false,
+        }
+    }
+
+    /// Says how often it was tried, where that was more than once.
+    pub(crate) fn after(self, failures: usize) -> Self {
+        match self {
+            Self::Io(error) if failures > 0 && patience::may_pass(&error) => Self::Failing {
+                reason: error.to_string(),
+                attempts: failures + 1,
+            },
+            Self::InFile { file, error } => Self::InFile {
+                file,
+                error: Box::new(error.after(failures)),
+            },
+            error => error,
         }
     }
 

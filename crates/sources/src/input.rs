@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::read::MultiGzDecoder;
 
-use crate::{BucketError, Error, Packing};
+use crate::{Error, Packing};
 
 const BUFFER_BYTES: usize = 64 * 1024;
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
@@ -117,8 +117,8 @@ impl Input {
 /// The decoders tell bad data by kinds of errors, or by errors without an error number of the
 /// system, which a file or a pipe does not have.
 fn read_error(error: io::Error, packing: Packing) -> Error {
-    if BucketError::within(&error).is_some() {
-        return Error::of_read(error);
+    if let Some(error) = Error::carried_by(&error) {
+        return error;
     }
     let reason = || error.to_string();
     match (packing, error.kind()) {

@@ -11,7 +11,7 @@ use crate::delta::Table;
 use crate::entity_file::EntityFile;
 use crate::folder::{self, FILES_MAX, Folder, MANIFEST_BYTES_MAX};
 use crate::place::{Found, Place, check_inside};
-use crate::{Error, FileFormat, FileKind, parquet_rows};
+use crate::{Error, FileFormat, FileKind, Patience, parquet_rows};
 
 impl Folder {
     /// Reads a manifest of a place, and looks for the files that it means there.
@@ -193,7 +193,7 @@ impl Finder<'_> {
         let is_parquet = |file: &&EntityFile| file.format.kind == FileKind::Parquet;
         if let Some(file) = files.into_iter().find(is_parquet) {
             entity.attributes = file
-                .content()
+                .content(&Patience::none())
                 .and_then(|content| parquet_rows::infer_attributes(&content))
                 .map_err(|error| error.in_file(&file.name))?;
         }

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use parquet::errors::ParquetError;
 
-use crate::{BucketError, Error};
+use crate::Error;
 
 thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
@@ -46,9 +46,11 @@ pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Option<T> {
 fn refusal(error: ParquetError) -> Error {
     match error {
         ParquetError::External(cause) => match cause.downcast::<io::Error>() {
-            Ok(error) if BucketError::within(&error).is_some() => Error::of_read(*error),
-            Ok(error) if is_of_machine(&error) => Error::Io(*error),
-            Ok(error) => corrupt(&*error),
+            Ok(error) => match Error::carried_by(&error) {
+                Some(error) => error,
+                None if is_of_machine(&error) => Error::Io(*error),
+                None => corrupt(&*error),
+            },
             Err(cause) => corrupt(&*cause),
         },
         error => corrupt(&error),

@@ -8,9 +8,9 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use crate::Error;
 use crate::bucket::Bucket;
 use crate::content::Content;
+use crate::{Error, Patience};
 
 /// Holds where names are looked for.
 #[derive(Clone, Debug)]
@@ -69,14 +69,15 @@ impl Place {
         Ok(found)
     }
 
-    /// Opens a file that was found.
+    /// Opens a file that was found. What fails for a moment in a folder is waited for, also later
+    /// while it is read; a bucket has patience of its own.
     ///
     /// # Errors
-    /// It can't be read, or is no longer as it was found ([`Error::Changed`]). An object that
-    /// changes later, while it is read, ends its reading with an [`io::Error`] that says so.
-    pub fn open(&self, found: &Found) -> Result<Content, Error> {
+    /// It can't be read, or is no longer as it was found ([`Error::Changed`]). A file or an object
+    /// that changes later, while it is read, ends its reading with an [`io::Error`] that says so.
+    pub fn open(&self, found: &Found, patience: &Patience) -> Result<Content, Error> {
         match self {
-            Self::Folder(folder) => folder.open(found),
+            Self::Folder(folder) => folder.open(found, patience),
             Self::Bucket(bucket) => Ok(bucket.open(found)),
         }
     }
@@ -89,7 +90,7 @@ impl Place {
         if found.bytes > bytes_max {
             return Err(Error::FileTooLarge { bytes_max });
         }
-        let content = self.open(found)?;
+        let content = self.open(found, &Patience::none())?;
         let length = usize::try_from(content.bytes()).unwrap_or(usize::MAX);
         let bytes = content.read_range(0, length).map_err(Error::of_read)?;
         Ok(bytes.to_vec())
@@ -155,14 +156,14 @@ impl Tree {
         Ok(found)
     }
 
-    fn open(&self, found: &Found) -> Result<Content, Error> {
+    fn open(&self, found: &Found, patience: &Patience) -> Result<Content, Error> {
         let path = self.real(&found.name)?.ok_or(Error::Changed)?;
-        let file = crate::open_regular(&path).map_err(Error::Io)?;
-        let about = file.metadata().map_err(Error::Io)?;
-        if about.len() != found.bytes || version(&about) != found.version {
+        let content = Content::open(&path, patience).map_err(Error::of_read)?;
+        let about = fs::metadata(&path).map_err(Error::Io)?;
+        if content.bytes() != found.bytes || version(&about) != found.version {
             return Err(Error::Changed);
         }
-        Content::of_file(file).map_err(Error::Io)
+        Ok(content)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 use sanntid_types::{EntitySchema, Row};
 
@@ -11,7 +12,7 @@ use crate::csv_rows::CsvRows;
 use crate::input::Input;
 use crate::ndjson_rows::NdjsonRows;
 use crate::parquet_rows::ParquetRows;
-use crate::{Error, FileFormat, FileKind, Packing};
+use crate::{Error, FileFormat, FileKind, Packing, Patience};
 
 /// Longest row in bytes, as it stands in the (unpacked) file.
 ///
@@ -90,6 +91,23 @@ pub fn open(
 pub fn open_file(file: File, format: FileFormat, schema: &EntitySchema) -> Result<Rows, Error> {
     let content = Content::of_file(file).map_err(Error::Io)?;
     open_content(content, format, schema)
+}
+
+/// Opens a regular file of this machine, of any kind. What fails for a moment, now and while rows are
+/// read, is waited for, and reading goes on where it broke off.
+///
+/// # Errors
+/// As [`open_file`].
+pub fn open_path(
+    path: &Path,
+    format: FileFormat,
+    schema: &EntitySchema,
+    patience: &Patience,
+) -> Result<Rows, Error> {
+    patience.opened(|| {
+        let content = Content::open(path, patience).map_err(Error::of_read)?;
+        open_content(content, format, schema)
+    })
 }
 
 /// Opens the bytes of a file, of any kind and wherever they are.

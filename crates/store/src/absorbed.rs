@@ -4,7 +4,7 @@
 //! their table.
 
 use sanntid_engine::{SourceActivity, SourceContent, ViewError};
-use sanntid_types::{ActivityId, EntityName, Instant, ProfileId, TableId, UnifiedActivity};
+use sanntid_types::{ActivityId, EntityName, Instant, ProfileId, Row, TableId, UnifiedActivity};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -31,6 +31,12 @@ struct Entry {
 }
 
 impl Loader<'_> {
+    /// Keeps the row that the source brought of a profile whose values are absorbed.
+    pub fn original(&mut self, table: TableId, id: &ProfileId, row: &Row) -> Result<()> {
+        let key = self.key(table, base::ORIGINAL);
+        self.put(key.bytes(id.as_str().as_bytes()), &codec::row(row))
+    }
+
     /// Adds an absorbed activity to the timeline of its profile; one that is in no timeline, or a
     /// row, is not added.
     pub fn absorbed(&mut self, table: TableId, source: &SourceActivity) -> Result<()> {
@@ -51,13 +57,24 @@ impl Loader<'_> {
             time: source.time,
             profile,
         };
-        self.put(key, codec::absorbed(&entry))?;
+        self.put(key, &codec::absorbed(&entry))?;
         let key = self.key(table, base::ACTIVITY).bytes(id);
-        self.put(key, codec::absorbed(&place))
+        self.put(key, &codec::absorbed(&place))
     }
 }
 
 impl<S: Snapshot> TenantView<S> {
+    /// The row that the source brought, of a profile whose values were absorbed.
+    pub fn original(
+        &self,
+        table: TableId,
+        id: &ProfileId,
+    ) -> std::result::Result<Option<Row>, ViewError> {
+        let key = self.table(table, base::ORIGINAL);
+        let key = key.bytes(id.as_str().as_bytes());
+        self.get(Space::Base, &key, codec::read_row)
+    }
+
     /// The absorbed activities of a timeline, in the order of their profiles.
     pub fn absorbed(&self, table: TableId) -> impl Iterator<Item = Result<SourceActivity>> + '_ {
         let all = self.table(table, base::TIMELINE);
@@ -73,7 +90,11 @@ impl<S: Snapshot> TenantView<S> {
             let rest = rest.get(1..).ok_or_else(cut_off)?;
             read_entry(profile_id(profile)?, rest, value).map(Some)
         });
-        entries.filter_map(Result::transpose)
+        let all = entries.filter_map(Result::transpose);
+        all.filter(move |found| {
+            let shows = |found: &SourceActivity| self.left_out().shows_source(table, found);
+            found.as_ref().map_or(true, shows)
+        })
     }
 
     /// The absorbed activity of an id, whose place was found.

@@ -2,10 +2,14 @@
 //!
 //! Must not decide: it reads what is there and writes what it is told, in the caller's batch.
 
+mod access;
+mod audit;
+mod erasures;
 mod jobs;
 mod schedules;
 mod sources;
 mod uploads;
+mod usage;
 
 use sanntid_engine::{ActivityIdentity, Overlay, Record, StoredActivity, TenantState};
 use sanntid_types::{Incarnation, InstanceId, InstanceInfo, Instant, JobId, Position, TableId};
@@ -19,6 +23,10 @@ use crate::{
     sweep::KEPT,
 };
 
+pub use access::{access, instances_of, put_access, remove_access};
+pub use audit::{AuditLogNumber, AuditRange, audit, end_audit, put_audit};
+pub(crate) use audit::{ended_log, forget_log, log_and_kind, log_range};
+pub use erasures::{erasing, forget_erasing, put_erasing};
 pub use jobs::{
     active_jobs, active_jobs_of, forget_active_job, job, jobs, put_job, put_rejection, rejections,
 };
@@ -30,12 +38,16 @@ pub use sources::{
 pub use uploads::{
     PartEncoding, PartRecord, UploadRecord, all_uploads, put_upload, remove_upload, upload, uploads,
 };
+pub use usage::{put_usage, remove_usage, usage};
 
 /// An instance and its present life.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceRecord {
     pub info: InstanceInfo,
     pub incarnation: Incarnation,
+    /// The life whose number the audit log has; `None` where it is the present one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Incarnation>,
 }
 
 /// Where a table is in its life. One that nothing will refer to again is listed apart.
@@ -253,7 +265,7 @@ pub(crate) fn forget_table(batch: &mut WriteBatch, incarnation: Incarnation, tab
     batch.delete(Space::Meta, key.into_bytes());
 }
 
-fn put_overlay(batch: &mut WriteBatch, key: Key, overlay: &Overlay) {
+pub(crate) fn put_overlay(batch: &mut WriteBatch, key: Key, overlay: &Overlay) {
     let Some(expires_at) = overlay.expires_at() else {
         batch.delete(Space::Overlay, key.into_bytes());
         return;

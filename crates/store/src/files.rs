@@ -7,6 +7,8 @@ use std::{
     fs::{self, File, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use crate::{
@@ -20,6 +22,10 @@ static ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
 /// A failed rotation can leave an empty journal above the one that was written last.
 const JOURNALS_REWRITTEN: usize = 2;
 
+/// One that ends may still have the directory for a moment after its successor was started.
+const LOCK_WAIT: Duration = Duration::from_millis(20);
+const LOCK_ATTEMPTS: u32 = 100;
+
 /// Locks the directory against other processes for as long as the file lives.
 pub(crate) fn lock(directory: &Path) -> Result<File> {
     fs::create_dir_all(directory)?;
@@ -28,11 +34,14 @@ pub(crate) fn lock(directory: &Path) -> Result<File> {
         .truncate(false)
         .write(true)
         .open(directory.join("store.lock"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Locked),
-        Err(TryLockError::Error(error)) => Err(error.into()),
+    for _ in 0..LOCK_ATTEMPTS {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => thread::park_timeout(LOCK_WAIT),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
     }
+    Err(Error::Locked)
 }
 
 /// Measures the bytes that an ordinary user can still write.

@@ -22,7 +22,7 @@ use crate::{
     files,
     fjall_open::{FjallSnapshot, Open},
     gate::{Gate, Handle, Lease},
-    kv::{Epoch, Health, Kv, Progress, Snapshot, Space, WriteBatch, plan_deletes},
+    kv::{Epoch, Health, Kv, Progress, Records, Snapshot, Space, WriteBatch, plan_deletes},
     push::Push,
     reclaim::Reclaim,
 };
@@ -39,6 +39,9 @@ const ROOM_OF_LOADS: Room = Room {
     runs_max: 14,
     patience: Duration::from_secs(60),
 };
+/// Records are ingested in parts of about this size: readers of the space wait while one is made
+/// known, and the store can't be re-opened or closed while one is written.
+const INGEST_BYTES: u64 = 128 << 20;
 const STALL_CHECK: Duration = Duration::from_millis(2);
 /// Checks between two pushes.
 const CHECKS_PER_PUSH: u32 = 25;
@@ -279,6 +282,38 @@ impl Kv for FjallKv {
             self.config.free_space_min_bytes,
             &ROOM_OF_LOADS,
         )
+    }
+
+    fn ingest(&self, space: Space, records: &mut Records<'_>) -> Result<()> {
+        let mut records = records.peekable();
+        while records.peek().is_some() {
+            let lease = self.enter_healthy()?;
+            let needed_bytes = self
+                .config
+                .free_space_min_bytes
+                .saturating_add(INGEST_BYTES);
+            self.check_space(INGEST_BYTES, needed_bytes)?;
+            let mut bytes = 0;
+            let mut some = std::iter::from_fn(|| {
+                let record = records.next_if(|_| bytes < INGEST_BYTES)?;
+                if let Ok((key, value)) = &record {
+                    bytes += (key.len() + value.len()) as u64;
+                }
+                Some(record)
+            });
+            let ingested = lease.get().ingest(space, &mut some);
+            ingested.map_err(|error| self.poison(&error))??;
+            // The engine looks for something to compact after flushes alone: whoever loads moves what
+            // was loaded to where it stays.
+            if let Err(error) = lease.get().compact_next(space) {
+                tracing::warn!(%error, space = space.name(), "a compaction has failed");
+            }
+        }
+        Ok(())
+    }
+
+    fn scratch(&self) -> Result<File> {
+        Ok(tempfile::tempfile_in(&self.directory)?)
     }
 
     fn sync(&self, since: Epoch) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::{
     config::Config,
     error::{Error, Result},
     gate::Lease,
-    kv::{Entries, Order, Snapshot, Space, WriteBatch, bounds_are_empty},
+    kv::{Entries, Order, Records, Snapshot, Space, WriteBatch, bounds_are_empty},
     reclaim::{FilterFactory, Reclaim},
 };
 
@@ -65,6 +65,33 @@ impl Open {
             overlay,
             activities,
         })
+    }
+
+    /// Writes sorted records straight into tables of the engine, past its journal, synced.
+    ///
+    /// Where `records` fail, those before are taken all the same: half-written tables would stay
+    /// until the next opening.
+    ///
+    /// The engine's own wrapper holds the journal's lock while the last table is synced, for writers
+    /// of the same keys; there are none here.
+    pub(crate) fn ingest(
+        &self,
+        space: Space,
+        records: &mut Records<'_>,
+    ) -> fjall::Result<Result<()>> {
+        let mut ingestion = self.space(space).tree.ingestion()?;
+        let mut taken = Ok(());
+        for record in records {
+            match record {
+                Ok((key, value)) => ingestion.write(key, value)?,
+                Err(error) => {
+                    taken = Err(error);
+                    break;
+                }
+            }
+        }
+        ingestion.finish()?;
+        Ok(taken)
     }
 
     /// Does the next compaction of a space, where there is one that nobody does.

@@ -8,8 +8,8 @@
 
 use sanntid_engine::Owner;
 use sanntid_types::{
-    ActivityId, DataSourceId, Incarnation, InstanceId, Instant, JobId, ProfileId, ScheduleId,
-    SnapshotId, TableId,
+    ActivityId, DataSourceId, Incarnation, InstanceId, Instant, JobId, PrincipalId, ProfileId,
+    ScheduleId, SnapshotId, TableId,
 };
 
 /// Room for the keys of most records, in bytes; a longer one grows.
@@ -29,6 +29,8 @@ pub(crate) mod meta {
     pub(crate) const DROPPED: u8 = b'x';
     pub(crate) const TENANT: u8 = b't';
     pub(crate) const HEAD: u8 = b'h';
+    /// How much is kept of what came by calls.
+    pub(crate) const USAGE: u8 = b'q';
     pub(crate) const TABLE: u8 = b'b';
     pub(crate) const NEXT_TABLE: u8 = b'c';
     pub(crate) const JOB: u8 = b'j';
@@ -40,13 +42,25 @@ pub(crate) mod meta {
 
     pub(crate) const SCHEDULE: u8 = b's';
 
+    /// Of an instance, whatever its present life is.
+    pub(crate) const ACCESS: u8 = b'p';
+    /// Names an instance in which a principal has a role; holds nothing.
+    pub(crate) const MEMBERSHIP: u8 = b'm';
+
+    /// Records of audit logs.
+    pub(crate) const AUDIT: u8 = b'l';
+    /// An audit log whose instance is gone; holds nothing.
+    pub(crate) const ENDED_LOG: u8 = b'o';
+
     pub(crate) const ACTIVE_JOB: u8 = b'a';
     pub(crate) const DEAD_TABLE: u8 = b'g';
+    pub(crate) const ERASING: u8 = b'w';
 
     /// The kinds whose keys go on with an incarnation and die with it.
-    pub(crate) const OF_TENANT: [u8; 12] = [
+    pub(crate) const OF_TENANT: [u8; 14] = [
         TENANT,
         HEAD,
+        USAGE,
         TABLE,
         NEXT_TABLE,
         JOB,
@@ -57,12 +71,15 @@ pub(crate) mod meta {
         DATA_SOURCE,
         SOURCE_STATE,
         SCHEDULE,
+        ERASING,
     ];
 }
 
 /// Kinds of records in `base`, behind the table's number.
 pub(crate) mod base {
     pub(crate) const PROFILE: u8 = b'p';
+    /// The row of a profile as the source brought it, where a simulation put values over it.
+    pub(crate) const ORIGINAL: u8 = b'q';
     pub(crate) const KEY: u8 = b'k';
     pub(crate) const REDIRECT: u8 = b'r';
     pub(crate) const FORMER: u8 = b'f';
@@ -93,6 +110,16 @@ impl Key {
 
     pub(crate) fn instance(id: InstanceId) -> Self {
         Self::meta(meta::INSTANCE).bytes(id.0.as_bytes())
+    }
+
+    /// Who may do what in an instance.
+    pub(crate) fn access(id: InstanceId) -> Self {
+        Self::meta(meta::ACCESS).bytes(id.0.as_bytes())
+    }
+
+    /// The instances in which a principal has a role.
+    pub(crate) fn memberships(principal: &PrincipalId) -> Self {
+        Self::meta(meta::MEMBERSHIP).part(principal.as_str())
     }
 
     /// A key of `meta` that belongs to a tenant.

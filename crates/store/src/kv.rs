@@ -2,7 +2,7 @@
 //!
 //! Must not know about tenants, profiles or key layouts, nor about any implementation.
 
-use std::ops::Bound;
+use std::{fs::File, ops::Bound};
 
 use bytes::Bytes;
 
@@ -180,6 +180,12 @@ pub struct Progress {
 /// Entries of a scan, in its order.
 pub type Entries<'a> = Box<dyn Iterator<Item = Result<(Bytes, Bytes)>> + Send + 'a>;
 
+/// Records on their way into a store, in ascending order of their keys.
+pub type Records<'a> = dyn Iterator<Item = Result<(Bytes, Bytes)>> + 'a;
+
+/// Ingested records are written in batches of this size where a store knows no shorter way.
+const INGEST_BATCH_BYTES: u64 = 128 << 10;
+
 /// A consistent view over all spaces; hold it briefly, for it keeps old versions alive and delays
 /// a re-opening.
 pub trait Snapshot: Send + Sync {
@@ -203,6 +209,22 @@ pub trait Snapshot: Send + Sync {
         let end = prefix_end(prefix);
         let upper = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         self.range(space, Bound::Included(prefix), upper, order)
+    }
+}
+
+impl<S: Snapshot + ?Sized> Snapshot for &S {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>> {
+        (**self).get(space, key)
+    }
+
+    fn range(
+        &self,
+        space: Space,
+        lower: Bound<&[u8]>,
+        upper: Bound<&[u8]>,
+        order: Order,
+    ) -> Entries<'_> {
+        (**self).range(space, lower, upper, order)
     }
 }
 
@@ -236,6 +258,37 @@ pub trait Kv: Send + Sync + 'static {
     /// # Errors
     /// As for [`Kv::commit`].
     fn load(&self, batch: WriteBatch) -> Result<Epoch>;
+
+    /// Takes records of keys that nothing was written to yet, in ascending order, each key once.
+    /// They are visible and durable when it returns, all of them or, where it fails, some.
+    ///
+    /// # Errors
+    /// As for [`Kv::commit`], and those that `records` give.
+    fn ingest(&self, space: Space, records: &mut Records<'_>) -> Result<()> {
+        let (mut batch, mut since) = (WriteBatch::new(), None);
+        loop {
+            let record = records.next().transpose()?;
+            let is_last = record.is_none();
+            if let Some((key, value)) = record {
+                batch.put(space, key, value);
+            }
+            if !batch.is_empty() && (is_last || batch.bytes() >= INGEST_BATCH_BYTES) {
+                let epoch = self.load(std::mem::take(&mut batch))?;
+                since.get_or_insert(epoch);
+            }
+            if is_last {
+                return since.map_or(Ok(()), |since| self.sync(since));
+            }
+        }
+    }
+
+    /// Gives an empty file without a name, for what need not outlive the process.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being made.
+    fn scratch(&self) -> Result<File> {
+        Ok(tempfile::tempfile()?)
+    }
 
     /// Makes every load since the epoch durable; give it the epoch of the *first* load.
     ///

@@ -8,9 +8,12 @@
 //! *Invariant:* there is no space, file or thread per tenant, and no thread of this crate's own.
 
 mod absorbed;
+mod audit_prune;
 pub mod catalog;
 mod codec;
 mod config;
+mod count;
+mod erased;
 mod error;
 mod expiry;
 mod faulty_kv;
@@ -26,19 +29,24 @@ mod prune;
 mod push;
 mod reclaim;
 mod row_place;
+mod sorter;
 mod staged;
 mod sweep;
 mod table;
 mod view;
+mod view_all;
 
+pub use audit_prune::{AuditLimits, AuditPruner};
 pub use config::Config;
+pub use count::Counter;
+pub use erased::{EraseBudget, Eraser};
 pub use error::{Error, Result};
 pub use expiry::Expiry;
 pub use faulty_kv::{Fault, FaultyKv};
 pub use fjall_kv::FjallKv;
 pub use kv::{
-    Entries, Epoch, Health, KEY_BYTES_MAX, Kv, Op, Order, Progress, Snapshot, Space, WriteBatch,
-    prefix_end,
+    Entries, Epoch, Health, KEY_BYTES_MAX, Kv, Op, Order, Progress, Records, Snapshot, Space,
+    WriteBatch, prefix_end,
 };
 pub use memory_kv::MemoryKv;
 pub use prune::Pruner;

@@ -1,7 +1,7 @@
 //! Owns writing the tables of a generation: rows, the key ring, redirects, the timeline.
 //!
 //! Must not read: who loads decides what is a duplicate. Nothing refers to a table before the
-//! switch that names it, so its records are loaded without a sync each.
+//! switch that names it, so its records are written past the journal, sorted.
 
 use std::ops::Bound;
 
@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     codec,
-    error::Result,
+    error::{Error, Result},
     key::{Key, base},
-    kv::{Epoch, Kv, Order, Snapshot, Space, WriteBatch, prefix_end},
+    kv::{Health, Kv, Order, Snapshot, Space, prefix_end},
+    sorter::Sorter,
 };
 
-/// Loaded records are handed over in batches of about this size: others' writes wait meanwhile.
-const BATCH_BYTES: u64 = 128 << 10;
+/// Records between two questions whether to go on.
+const RECORDS_TOGETHER: usize = 1_000_000;
 
 /// A source's activity in the timeline of its profile.
 #[derive(Serialize, Deserialize)]
@@ -90,15 +91,14 @@ pub fn records_after<'s>(
     })
 }
 
-/// Loads records of one instance's tables.
+/// Loads records of one instance's tables: they are sorted first, and written then.
 ///
-/// Whoever adds a record may be told that a batch was refused, as by [`Loader::flush`]: the record
-/// is kept all the same.
+/// Under each key one record is written, the last that was added. What was settled must not be added
+/// again: the store would have to merge it.
 pub struct Loader<'a> {
     kv: &'a dyn Kv,
     incarnation: Incarnation,
-    batch: WriteBatch,
-    since: Option<Epoch>,
+    sorter: Sorter,
 }
 
 impl<'a> Loader<'a> {
@@ -107,15 +107,14 @@ impl<'a> Loader<'a> {
         Self {
             kv,
             incarnation,
-            batch: WriteBatch::new(),
-            since: None,
+            sorter: Sorter::new(),
         }
     }
 
     /// Adds a profile.
     pub fn profile(&mut self, table: TableId, id: &ProfileId, row: &Row) -> Result<()> {
         let key = self.key(table, base::PROFILE).bytes(id.as_str().as_bytes());
-        self.put(key, codec::row(row))
+        self.put(key, &codec::row(row))
     }
 
     /// Adds a key of a profile to the key ring.
@@ -127,7 +126,7 @@ impl<'a> Loader<'a> {
         id: &ProfileId,
     ) -> Result<()> {
         let ring = self.key(table, base::KEY).part(entity).part(key);
-        self.put(ring, codec::compact(id))
+        self.put(ring, &codec::compact(id))
     }
 
     /// Adds a redirect.
@@ -141,30 +140,30 @@ impl<'a> Loader<'a> {
         let key = self
             .key(table, base::REDIRECT)
             .bytes(old.as_str().as_bytes());
-        self.put(key, codec::compact(&(new, since)))?;
+        self.put(key, &codec::compact(&(new, since)))?;
         let former = self
             .key(table, base::FORMER)
             .id(new)
             .bytes(old.as_str().as_bytes());
-        self.put(former, Vec::new())
+        self.put(former, &[])
     }
 
     /// Adds a row of an entity that is no profile.
     pub fn row(&mut self, table: TableId, row_key: &str, row: &Row) -> Result<()> {
         let key = self.key(table, base::ROW).part(row_key);
-        self.put(key, codec::row(row))
+        self.put(key, &codec::row(row))
     }
 
     /// Lets a row of an entity that is no profile be found by its `CustomerId`.
     pub fn row_of_customer(&mut self, table: TableId, customer: &str, row_key: &str) -> Result<()> {
         let key = self.key(table, base::OF_CUSTOMER);
-        self.put(key.part(customer).part(row_key), Vec::new())
+        self.put(key.part(customer).part(row_key), &[])
     }
 
     /// Says how many members a segment has, beside the rows of its memberships.
     pub fn segment(&mut self, table: TableId, name: &str, members: u64) -> Result<()> {
         let key = self.key(table, base::SEGMENT).part(name);
-        self.put(key, codec::compact(&(name, members)))
+        self.put(key, &codec::compact(&(name, members)))
     }
 
     /// Adds an activity to the timeline of its profile, or aside where its key matches none.
@@ -187,7 +186,7 @@ impl<'a> Loader<'a> {
         let key = self
             .key(table, base::ACTIVITY)
             .bytes(id.as_str().as_bytes());
-        self.put(key, codec::compact(&place))?;
+        self.put(key, &codec::compact(&place))?;
         let Some(profile) = profile else {
             return Ok(());
         };
@@ -199,51 +198,99 @@ impl<'a> Loader<'a> {
             entity: entity.clone(),
             row: bytes,
         };
-        self.put(key.bytes(id.as_str().as_bytes()), codec::compact(&entry))
+        self.put(key.bytes(id.as_str().as_bytes()), &codec::compact(&entry))
     }
 
     /// Adds a record of another table, of this life or another, as it is.
     pub fn copy(&mut self, table: TableId, record: &TableRecord) -> Result<()> {
         let key = Key::table(self.incarnation, table).bytes(&record.key);
-        self.put(key, record.value.to_vec())
+        self.put(key, &record.value)
     }
 
-    /// Makes what was added visible to later snapshots.
+    /// Whether a profile was added and is not settled yet.
     ///
     /// # Errors
-    /// As for [`Kv::load`]; what was added is kept, so that it can be called again.
-    pub fn flush(&mut self) -> Result<()> {
-        if self.batch.is_empty() {
+    /// Fails when what was added can't be read back.
+    pub fn has_profile(&mut self, table: TableId, id: &ProfileId) -> Result<bool> {
+        let key = self.key(table, base::PROFILE).bytes(id.as_str().as_bytes());
+        Ok(self.sorter.get(key.as_bytes())?.is_some())
+    }
+
+    /// The profile to which a key was added that is not settled yet.
+    ///
+    /// # Errors
+    /// As for [`Loader::has_profile`].
+    pub fn holder(&mut self, table: TableId, entity: &str, key: &str) -> Result<Option<ProfileId>> {
+        let key = self.key(table, base::KEY).part(entity).part(key);
+        let found = self.sorter.get(key.as_bytes())?;
+        found.map(|value| codec::read_compact(&value)).transpose()
+    }
+
+    /// Whether a row of an entity that is no profile was added and is not settled yet.
+    ///
+    /// # Errors
+    /// As for [`Loader::has_profile`].
+    pub fn has_row(&mut self, table: TableId, row_key: &str) -> Result<bool> {
+        let key = self.key(table, base::ROW).part(row_key);
+        Ok(self.sorter.get(key.as_bytes())?.is_some())
+    }
+
+    /// Whether an activity was added and is not settled yet.
+    ///
+    /// # Errors
+    /// As for [`Loader::has_profile`].
+    pub fn has_activity(&mut self, table: TableId, id: &ActivityId) -> Result<bool> {
+        let key = self
+            .key(table, base::ACTIVITY)
+            .bytes(id.as_str().as_bytes());
+        Ok(self.sorter.get(key.as_bytes())?.is_some())
+    }
+
+    /// Writes what was added: durable, and visible to later snapshots. `go_on` is asked now and then
+    /// whether to.
+    ///
+    /// # Errors
+    /// As for [`Kv::ingest`], and what `go_on` gives; the tables are of no use then.
+    pub fn settle<E: From<Error>>(
+        &mut self,
+        mut go_on: impl FnMut() -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        if self.sorter.is_empty() {
             return Ok(());
         }
-        let epoch = self.kv.load(self.batch.clone())?;
-        self.since.get_or_insert(epoch);
-        self.batch = WriteBatch::new();
+        let mut sorted = self.sorter.take().peekable();
+        while sorted.peek().is_some() {
+            go_on()?;
+            let mut some = sorted.by_ref().take(RECORDS_TOGETHER);
+            self.kv.ingest(Space::Base, &mut some)?;
+        }
         Ok(())
     }
 
-    /// Makes everything durable.
+    /// As [`Loader::settle`], whatever happens meanwhile.
     ///
     /// # Errors
-    /// [`crate::Error::LoadInterrupted`] when records may be lost and all must be loaded again.
+    /// As for [`Kv::ingest`].
     pub fn finish(mut self) -> Result<()> {
-        self.flush()?;
-        match self.since {
-            Some(since) => self.kv.sync(since),
-            None => Ok(()),
-        }
+        self.settle(|| Ok(()))
     }
 
     pub(crate) fn key(&self, table: TableId, kind: u8) -> Key {
         Key::table(self.incarnation, table).byte(kind)
     }
 
-    pub(crate) fn put(&mut self, key: Key, value: Vec<u8>) -> Result<()> {
-        self.batch.put(Space::Base, key.into_bytes(), value);
-        if self.batch.bytes() >= BATCH_BYTES {
-            self.flush()
-        } else {
-            Ok(())
+    pub(crate) fn put(&mut self, key: Key, value: &[u8]) -> Result<()> {
+        if self.sorter.is_full() {
+            if let Health::DiskFull { free_bytes } = self.kv.health() {
+                let needed_bytes = free_bytes.saturating_add(1);
+                return Err(Error::DiskFull {
+                    free_bytes,
+                    needed_bytes,
+                });
+            }
+            self.sorter.spill(|| self.kv.scratch())?;
         }
+        self.sorter.add(key.as_bytes(), value);
+        Ok(())
     }
 }

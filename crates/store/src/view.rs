@@ -5,13 +5,14 @@
 use std::ops::Bound;
 
 use sanntid_engine::{
-    ActivityIdentity, Overlay, Owner, SourceActivity, SourceContent, StoredActivity, View,
-    ViewError,
+    ActivityIdentity, Overlay, Owner, SourceActivity, SourceContent, StoredActivity, TenantState,
+    View, ViewError,
 };
 use sanntid_types::{ActivityId, Incarnation, Instant, ProfileId, Row, TableId};
 
 use crate::{
     absorbed, codec,
+    erased::LeftOut,
     error::{Error, Result},
     key::{self, Key, base},
     kv::{Order, Snapshot, Space, prefix_end},
@@ -27,15 +28,25 @@ pub struct TenantView<S> {
     incarnation: Incarnation,
     /// A table that is known to hold no redirect.
     unmoved: Option<TableId>,
+    left_out: LeftOut,
 }
 
 impl<S: Snapshot> TenantView<S> {
-    /// Looks at one incarnation.
+    /// Looks at all records of one incarnation, also at those that are being erased.
     pub fn new(snapshot: S, incarnation: Incarnation) -> Self {
         Self {
             snapshot,
             incarnation,
             unmoved: None,
+            left_out: LeftOut::default(),
+        }
+    }
+
+    /// Looks at what there is of a tenant.
+    pub fn of(snapshot: S, tenant: &TenantState) -> Self {
+        Self {
+            left_out: LeftOut::of(tenant),
+            ..Self::new(snapshot, tenant.incarnation)
         }
     }
 
@@ -51,49 +62,30 @@ impl<S: Snapshot> TenantView<S> {
         Ok(self.redirects(table).next().transpose()?.is_some())
     }
 
+    pub(crate) fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    pub(crate) fn left_out(&self) -> &LeftOut {
+        &self.left_out
+    }
+
     /// What it looks into.
     pub fn snapshot(&self) -> &S {
         &self.snapshot
     }
 
-    /// The overlays of all profiles in ascending order of their id.
-    pub fn overlays(&self) -> impl Iterator<Item = Result<(ProfileId, Overlay)>> + '_ {
-        let all = Key::tenant(self.incarnation);
-        self.under(Space::Overlay, &all, |rest, value| {
-            Ok((profile_id(rest)?, codec::read_expiring(value)?))
-        })
+    /// A row without what a simulation put over it, where that is erased.
+    fn restored(&self, table: TableId, id: &ProfileId, row: Row) -> Viewed<Row> {
+        if !self.left_out.takes_values(table, id) {
+            return Ok(row);
+        }
+        Ok(self.original(table, id)?.unwrap_or(row))
     }
 
-    /// All real-time activities, in no meaningful order.
-    pub fn realtime_activities(&self) -> impl Iterator<Item = Result<StoredActivity>> + '_ {
-        let all = Key::tenant(self.incarnation).byte(key::activities::ACTIVITY);
-        self.under(Space::Activities, &all, |_, value| {
-            codec::read_expiring(value)
-        })
-    }
-
-    /// All redirects of a generation: old id, new id and since when.
-    pub fn redirects(
-        &self,
-        table: TableId,
-    ) -> impl Iterator<Item = Result<(ProfileId, (ProfileId, Instant))>> + '_ {
-        let all = self.table(table, base::REDIRECT);
-        self.under(Space::Base, &all, |rest, value| {
-            Ok((profile_id(rest)?, codec::read_compact(value)?))
-        })
-    }
-
-    /// The rows of an entity that is no profile, in the order of their keys; rows whose keys are
-    /// longer than 512 bytes stand first, in no meaningful order.
-    pub fn rows(&self, table: TableId) -> impl Iterator<Item = Result<Row>> + '_ {
-        let all = self.table(table, base::ROW);
-        self.under(Space::Base, &all, |_, value| codec::read_row(value))
-    }
-
-    /// Whether an entity that is no profile holds a row of this key.
-    pub fn has_row(&self, table: TableId, row_key: &str) -> Result<bool> {
-        let key = self.table(table, base::ROW).part(row_key);
-        Ok(self.snapshot.get(Space::Base, key.as_bytes())?.is_some())
+    pub(crate) fn shows(&self, stored: &Result<StoredActivity>) -> bool {
+        let shows = |stored: &StoredActivity| self.left_out.shows(stored);
+        self.left_out.is_empty() || stored.as_ref().map_or(true, shows)
     }
 
     pub(crate) fn table(&self, table: TableId, kind: u8) -> Key {
@@ -146,7 +138,11 @@ impl<S: Snapshot> View for TenantView<S> {
     fn profile(&self, table: TableId, id: &ProfileId) -> Viewed<Option<Row>> {
         let key = self.table(table, base::PROFILE);
         let key = key.bytes(id.as_str().as_bytes());
-        self.get(Space::Base, &key, codec::read_row)
+        let row = self.get(Space::Base, &key, codec::read_row)?;
+        match row {
+            Some(row) => self.restored(table, id, row).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn profiles<'a>(
@@ -160,7 +156,11 @@ impl<S: Snapshot> View for TenantView<S> {
         let profiles = self.under_from(Space::Base, &all, from, |rest, value| {
             Ok((profile_id(rest)?, codec::read_row(value)?))
         });
-        Box::new(profiles.map(|entry| entry.map_err(view_error)))
+        Box::new(profiles.map(move |entry| {
+            let (id, row) = entry.map_err(view_error)?;
+            let row = self.restored(table, &id, row)?;
+            Ok((id, row))
+        }))
     }
 
     fn resolve_key(&self, table: TableId, entity: &str, key: &str) -> Viewed<Option<ProfileId>> {
@@ -243,12 +243,24 @@ impl<S: Snapshot> View for TenantView<S> {
 
     fn overlay(&self, id: &ProfileId) -> Viewed<Option<Overlay>> {
         let key = Key::overlay(self.incarnation, id);
-        self.get(Space::Overlay, &key, codec::read_expiring)
+        let found = self.get(Space::Overlay, &key, codec::read_expiring)?;
+        if self.left_out.is_empty() {
+            return Ok(found);
+        }
+        Ok(found.and_then(|overlay| self.left_out.overlay(id, overlay)))
     }
 
     fn identity(&self, id: &ActivityId) -> Viewed<Option<ActivityIdentity>> {
         let key = Key::identity(self.incarnation, id);
-        self.get(Space::Activities, &key, codec::read_expiring)
+        let found: Option<ActivityIdentity> =
+            self.get(Space::Activities, &key, codec::read_expiring)?;
+        match found {
+            Some(found) if self.left_out.concerns(&found) => {
+                let activity = self.realtime_activity(&found.owner, found.time, id)?;
+                Ok(activity.map(|_| found))
+            }
+            found => Ok(found),
+        }
     }
 
     fn source_activity(&self, table: TableId, id: &ActivityId) -> Viewed<Option<SourceActivity>> {
@@ -262,7 +274,10 @@ impl<S: Snapshot> View for TenantView<S> {
         })?;
         let place = match place {
             None => return Ok(None),
-            Some(Err(place)) => return self.absorbed_at(table, id, place).map(Some),
+            Some(Err(place)) => {
+                let found = self.absorbed_at(table, id, place)?;
+                return Ok(Some(found).filter(|found| self.left_out.shows_source(table, found)));
+            }
             Some(Ok(place)) => place,
         };
         let row = match (place.row, &place.profile) {
@@ -315,6 +330,8 @@ impl<S: Snapshot> View for TenantView<S> {
             })
         };
         let entries = self.under_from(Space::Base, &all, Bound::Included(&from), read);
+        let shows = move |found: &SourceActivity| self.left_out.shows_source(table, found);
+        let entries = entries.filter(move |entry| entry.as_ref().map_or(true, shows));
         Box::new(entries.map(|entry| entry.map_err(view_error)))
     }
 
@@ -325,7 +342,8 @@ impl<S: Snapshot> View for TenantView<S> {
         id: &ActivityId,
     ) -> Viewed<Option<StoredActivity>> {
         let key = Key::activity(self.incarnation, owner, time, id);
-        self.get(Space::Activities, &key, codec::read_expiring)
+        let found = self.get(Space::Activities, &key, codec::read_expiring)?;
+        Ok(found.filter(|stored| self.left_out.shows(stored)))
     }
 
     fn realtime_timeline<'a>(
@@ -339,6 +357,7 @@ impl<S: Snapshot> View for TenantView<S> {
         let entries = self.under_from(Space::Activities, &all, from, |_, value| {
             codec::read_expiring(value)
         });
+        let entries = entries.filter(|stored| self.shows(stored));
         Box::new(entries.map(|entry| entry.map_err(view_error)))
     }
 }

@@ -48,6 +48,10 @@ pub fn serve_if_marked() {
     };
     config.store.free_space_min_bytes = free_space_min_bytes;
     config.actors.data_source_folders = vec![sources];
+    // Tests write as fast as they can, and often to one profile.
+    config.limits.requests_per_second = 0;
+    config.limits.caller_requests_per_second = 0;
+    config.limits.profile_writes_per_second = 0;
     let ready = |address| {
         let mut output = std::io::stderr().lock();
         writeln!(output, "\nlistening on {address}").unwrap();

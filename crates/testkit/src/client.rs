@@ -61,6 +61,7 @@ pub struct Http {
     agent: Agent,
     address: SocketAddr,
     key: Option<String>,
+    token: Option<String>,
 }
 
 impl Http {
@@ -75,6 +76,7 @@ impl Http {
             agent: config.build().into(),
             address,
             key: key.map(str::to_owned),
+            token: None,
         }
     }
 
@@ -92,6 +94,15 @@ impl Http {
         }
     }
 
+    /// The same client with a token instead of its key.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Self {
+        Self {
+            token: Some(token.to_owned()),
+            ..self.without_key()
+        }
+    }
+
     /// Sends a request; `None` where the connection ended without an answer.
     pub fn try_send(
         &self,
@@ -105,6 +116,9 @@ impl Http {
             .uri(format!("http://{}{path}", self.address));
         if let Some(key) = &self.key {
             request = request.header("Ocp-Apim-Subscription-Key", key);
+        }
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
         }
         for (name, value) in headers {
             request = request.header(*name, *value);

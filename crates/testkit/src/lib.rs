@@ -14,11 +14,15 @@ mod child;
 mod client;
 mod clock;
 mod hold;
+mod log;
+mod provider;
 mod sample;
 mod server;
 
 pub use child::{ChildServer, serve_if_marked};
 pub use client::{Answer, Http};
 pub use clock::SimulatedClock;
+pub use log::log_everything;
+pub use provider::IdentityProvider;
 pub use sample::{Sample, contoso_folder, wait_for_job};
 pub use server::{KEY, TestServer};

@@ -54,6 +54,14 @@ impl Sample {
         sample
     }
 
+    /// One that was created before, as it is seen by another client.
+    pub fn at(http: &Http, instance: &str) -> Self {
+        Self {
+            instance: instance.to_owned(),
+            http: http.clone(),
+        }
+    }
+
     /// A path below the instance.
     pub fn path(&self, rest: &str) -> String {
         format!("/api/instances/{}{rest}", self.instance)

@@ -71,6 +71,12 @@ impl TestServer {
             admin_key: Some(Secret::new(KEY)),
             ..Config::default()
         };
+        // The clock stands: what is counted by the second would never come again.
+        config.limits.requests_per_second = 0;
+        config.limits.caller_requests_per_second = 0;
+        config.limits.profile_writes_per_second = 0;
+        config.limits.bytes_per_second = 0;
+        config.limits.failed_attempts_per_second = 0;
         change(&mut config);
         let (stop, stopped) = oneshot::channel::<()>();
         let (sender, ready) = mpsc::channel();

@@ -40,8 +40,6 @@ pub struct DataSourceSpec {
     pub location: Location,
     /// The name of the secret of the configuration that a bucket is read with.
     pub credentials: Option<String>,
-    /// Who asks.
-    pub by: String,
 }
 
 impl DataSourceSpec {

@@ -60,13 +60,19 @@ pub enum ErrorCode {
     /// A part of a batch was not tried: another that it waited for has failed.
     DependencyFailed,
     BodyTooLarge,
+    UriTooLong,
+    HeadersTooLarge,
     UnsupportedContentType,
     NotServed,
+    /// A limit of the caller's or of the instance's is met.
+    LimitExceeded,
     Overloaded,
     DiskFull,
     ClockJumped,
     StorePoisoned,
     TenantUnavailable,
+    /// No token can be checked: the identity provider's keys can't be had.
+    IdentityUnavailable,
     Internal,
 }
 
@@ -74,11 +80,13 @@ impl ErrorCode {
     /// Whether the same request may succeed later.
     pub fn retry(self) -> Retry {
         match self {
-            Self::Overloaded
+            Self::LimitExceeded
+            | Self::Overloaded
             | Self::DiskFull
             | Self::ClockJumped
             | Self::StorePoisoned
-            | Self::TenantUnavailable => Retry::Later,
+            | Self::TenantUnavailable
+            | Self::IdentityUnavailable => Retry::Later,
             Self::InvalidArgument
             | Self::InvalidBody
             | Self::InvalidField
@@ -117,6 +125,8 @@ impl ErrorCode {
             | Self::ETagMismatch
             | Self::DependencyFailed
             | Self::BodyTooLarge
+            | Self::UriTooLong
+            | Self::HeadersTooLarge
             | Self::UnsupportedContentType
             | Self::NotServed
             | Self::Internal => Retry::Never,

@@ -87,6 +87,10 @@ uuid_id!(
     /// Identifies a refresh schedule of an instance.
     ScheduleId
 );
+uuid_id!(
+    /// Identifies one record of an audit log.
+    AuditId
+);
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $max:expr) => {

@@ -4,7 +4,9 @@
 //! one of these types is valid by construction.
 //! Must not do I/O, read a clock, or know how anything is stored or sent.
 
+mod access;
 mod activity;
+mod audit;
 mod data_source;
 mod edm;
 mod error;
@@ -12,6 +14,7 @@ mod id;
 mod instance;
 mod instant;
 mod job;
+mod limits;
 mod literal;
 mod manifest;
 mod number;
@@ -25,7 +28,12 @@ mod settings;
 mod simulation;
 mod time_text;
 
+pub use access::{
+    Actor, ApiKey, ApiKeys, Assignment, InstanceAccess, InstanceLimits, KeySlot, PrincipalId,
+    PrincipalType, Principals, Role,
+};
 pub use activity::{ActivityConfig, ActivityState, Relationship, UnifiedActivity};
+pub use audit::{AuditNote, AuditOutcome, AuditRecord};
 pub use data_source::{
     BucketLocation, BucketService, DataSource, DataSourceSpec, Location, Origin, RefreshRequest,
     SourceRefresh, SourceState,
@@ -33,8 +41,8 @@ pub use data_source::{
 pub use edm::EdmType;
 pub use error::{Detail, Error, ErrorCode, Result, Retry};
 pub use id::{
-    ActivityId, CallerName, DataSourceId, EntityName, Generation, Incarnation, InstanceId, JobId,
-    Position, ProfileId, ScheduleId, SnapshotId, TableId,
+    ActivityId, AuditId, CallerName, DataSourceId, EntityName, Generation, Incarnation, InstanceId,
+    JobId, Position, ProfileId, ScheduleId, SnapshotId, TableId,
 };
 pub use instance::{InstanceInfo, InstanceName, InstanceType};
 pub use instant::{Clock, Instant};
@@ -42,6 +50,7 @@ pub use job::{
     Job, JobKind, JobReport, JobStatus, JobSubmission, RejectionKind, RowRejection, Stage,
     StageName,
 };
+pub use limits::{BYTES_PER_SECOND_MIN, LimitKind, LimitName, Limits, Usage};
 pub use literal::{Literal, LiteralError, scalar_of};
 pub use manifest::{CUSTOMER, Manifest, ManifestAttribute, ManifestEntity, UNIFIED_ACTIVITY};
 pub use number::Number;

@@ -79,8 +79,6 @@ impl<'a> Absorption<'a> {
         let before = customer.table;
         customer.table = self.copy.table(before)?;
         self.run.progress.rows(StageName::Ingestion, customer.rows);
-        // Of two records under one key in one batch it is not said which stays.
-        self.copy.loader.flush()?;
         for overlay in self.view.overlays() {
             let (written_to, _) = overlay?;
             self.step()?;
@@ -93,6 +91,10 @@ impl<'a> Absorption<'a> {
                 let bytes = |row: &Row| row.as_bytes().len() as u64;
                 customer.size = (customer.size + bytes(&absorbed)).saturating_sub(bytes(&row));
                 self.copy.loader.profile(customer.table, &id, &absorbed)?;
+                // An erasure brings it back; of several simulations the first has seen it.
+                if self.view.original(before, &id)?.is_none() {
+                    self.copy.loader.original(customer.table, &id, &row)?;
+                }
             }
         }
         Ok(())

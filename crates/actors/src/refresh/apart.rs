@@ -1,8 +1,9 @@
-//! Owns the thread on which a job reads its data sources, which may never answer.
+//! Owns the threads that read data sources, which may never answer.
 //!
 //! A thread that does not come back is left behind once its job is to stop: the job ends all the
 //! same, the instance is free for its next one, and the server can stop. Must not let such a thread
-//! do anything more: [`Progress::at_source`] sees to that when it comes back.
+//! do anything more: [`Progress::at_source`] sees to that when a job's own comes back; those that
+//! read ahead of it, or look at a place for a caller, find that nobody listens.
 //!
 //! [`Progress::at_source`]: super::progress::Progress::at_source
 
@@ -10,7 +11,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU8, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -55,9 +56,105 @@ impl LeftBehind {
     }
 }
 
-/// Does on a thread of its own what reads data sources; a panic there fails the job alone.
+const HERE: u8 = 0;
+const GONE: u8 = 1;
+const LEFT: u8 = 2;
+
+/// Whether a thread is still where it may never come back from.
+pub(crate) struct Presence {
+    state: AtomicU8,
+    left_behind: Arc<LeftBehind>,
+    /// Whom it reads for.
+    whom: String,
+}
+
+impl Presence {
+    pub(crate) fn new(left_behind: &Arc<LeftBehind>, whom: String) -> Arc<Self> {
+        Arc::new(Self {
+            state: AtomicU8::new(HERE),
+            left_behind: Arc::clone(left_behind),
+            whom,
+        })
+    }
+
+    /// Whether its thread has not come back.
+    pub(crate) fn is_here(&self) -> bool {
+        self.state.load(Ordering::Acquire) != GONE
+    }
+
+    /// Notes that its thread is back, and takes it off those that were left behind.
+    pub(crate) fn has_come_back(&self) {
+        if self.state.swap(GONE, Ordering::AcqRel) == LEFT {
+            self.left_behind.0.fetch_sub(1, Ordering::AcqRel);
+            let whom = &self.whom;
+            tracing::info!(%whom, "a read of a data source has come back after it was given up");
+        }
+    }
+
+    /// Leaves its thread behind, where it has not come back; says whether it has not.
+    pub(crate) fn leave_behind(&self) -> bool {
+        // Counted first: from the next line on the thread takes itself off when it comes back.
+        self.left_behind.0.fetch_add(1, Ordering::AcqRel);
+        let left = self
+            .state
+            .compare_exchange(HERE, LEFT, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok();
+        if left {
+            let whom = &self.whom;
+            tracing::warn!(%whom, "a data source does not answer; its reader is left behind");
+        } else {
+            self.left_behind.0.fetch_sub(1, Ordering::AcqRel);
+        }
+        left
+    }
+}
+
+/// Does on a thread of its own what may never come back, and waits so long for it; `None` where it
+/// has not come back by then, or has panicked.
 ///
-/// The thread is none of the runtime's, whose end would wait for it.
+/// # Errors
+/// `Overloaded`: too many threads were left behind, or none can be started.
+pub(crate) async fn within<T: Send + 'static>(
+    left_behind: &Arc<LeftBehind>,
+    (limit, whom): (Duration, String),
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<Option<T>, Error> {
+    left_behind.check()?;
+    let presence = Presence::new(left_behind, whom);
+    let of_thread = Arc::clone(&presence);
+    let (answer, answered) = oneshot::channel();
+    spawn("data-source", move || {
+        let done = catch_unwind(AssertUnwindSafe(work));
+        of_thread.has_come_back();
+        // Whoever asked may have gone: then nobody wants to know.
+        answer.send(done.ok()).ok();
+    })?;
+    match tokio::time::timeout(limit, answered).await {
+        Ok(answer) => Ok(answer.ok().flatten()),
+        Err(_) => {
+            presence.leave_behind();
+            Ok(None)
+        }
+    }
+}
+
+/// Starts a thread that gives way to those that answer callers. It is none of the runtime's, whose
+/// end would wait for it.
+///
+/// # Errors
+/// `Overloaded`: none can be started.
+pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    let begun = thread::Builder::new().name(name.to_owned()).spawn(|| {
+        give_way();
+        work();
+    });
+    begun.map(drop).map_err(|error| {
+        let text = format!("no thread could be started for a data source: {error}");
+        Error::new(ErrorCode::Overloaded, text)
+    })
+}
+
+/// Does on a thread of its own what reads data sources; a panic there fails the job alone.
 pub(crate) async fn read<T: Send + 'static>(
     run: &Arc<Run>,
     work: impl FnOnce(&Arc<Run>) -> Result<T, Failure> + Send + 'static,
@@ -65,26 +162,19 @@ pub(crate) async fn read<T: Send + 'static>(
     let (answer, mut answered) = oneshot::channel();
     let of_thread = Arc::clone(run);
     let left_behind = Arc::clone(&run.shared.refreshes.left_behind);
-    let begun = thread::Builder::new()
-        .name("refresh".to_owned())
-        .spawn(move || {
-            give_way();
-            let outcome = catch_unwind(AssertUnwindSafe(|| work(&of_thread)));
-            let (instance, job) = (of_thread.instance, of_thread.job);
-            // Before the answer: whoever has it may close the store, which the run keeps open.
-            drop(of_thread);
-            if answer.send(outcome).is_err() {
-                left_behind.0.fetch_sub(1, Ordering::AcqRel);
-                tracing::info!(
-                    instance_id = %instance, job_id = %job,
-                    "a read of a data source has come back after its job had ended"
-                );
-            }
-        });
-    if let Err(error) = begun {
-        let text = format!("no thread could be started for the refresh: {error}");
-        return Err(Error::new(ErrorCode::Overloaded, text).into());
-    }
+    spawn("refresh", move || {
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(&of_thread)));
+        let (instance, job) = (of_thread.instance, of_thread.job);
+        // Before the answer: whoever has it may close the store, which the run keeps open.
+        drop(of_thread);
+        if answer.send(outcome).is_err() {
+            left_behind.0.fetch_sub(1, Ordering::AcqRel);
+            tracing::info!(
+                instance_id = %instance, job_id = %job,
+                "a read of a data source has come back after its job had ended"
+            );
+        }
+    })?;
     let mut looks = 0;
     loop {
         match tokio::time::timeout(LOOK_EVERY, &mut answered).await {

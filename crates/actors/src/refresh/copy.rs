@@ -96,8 +96,8 @@ impl<'a> Copy<'a> {
     }
 
     /// Makes the tables durable and names them.
-    pub(super) fn finish(self) -> Result<Vec<TableId>, Failure> {
-        self.loader.finish()?;
+    pub(super) fn finish(mut self) -> Result<Vec<TableId>, Failure> {
+        self.run.settle(&mut self.loader)?;
         Ok(self.new_tables)
     }
 

@@ -14,7 +14,7 @@ pub(crate) fn count(run: &Run, switched: Switched) -> Result<JobReport, Failure>
     let Switched { around, mut report } = switched;
     let stage = sanntid_types::StageName::ProfileStore;
     tracing::debug!(job_id = %run.job, ?stage, "a switch is done");
-    let view = TenantView::new(run.shared.kv.snapshot()?, run.state.incarnation);
+    let view = TenantView::of(run.shared.kv.snapshot()?, &around.after);
     let now = around.at;
     run.shared.note_cleared(&around.after);
     let mut effect = OverlayEffect::default();

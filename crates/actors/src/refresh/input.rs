@@ -2,9 +2,9 @@
 //!
 //! Must not know what a row means.
 
-use std::{fs::File, io, path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use sanntid_sources::{EntityFile, FileFormat, FileKind, Packing, Rows};
+use sanntid_sources::{EntityFile, FileFormat, FileKind, Packing, Patience, Rows};
 use sanntid_store::catalog::{PartEncoding, PartRecord, UploadRecord};
 use sanntid_types::{EntityName, EntitySchema, Error, ErrorCode, Instant};
 
@@ -23,10 +23,10 @@ const RETRY_AFTER: [Duration; 3] = [
 
 /// One entity that is to be loaded.
 pub(crate) struct EntityInput {
-    pub(crate) schema: std::sync::Arc<EntitySchema>,
+    pub(crate) schema: Arc<EntitySchema>,
     pub(crate) as_of: Instant,
     /// In the order in which they are read.
-    pub(crate) files: Vec<InputFile>,
+    pub(crate) files: Vec<Arc<InputFile>>,
 }
 
 /// One file with rows.
@@ -47,16 +47,24 @@ enum Bytes {
 }
 
 impl InputFile {
-    /// Begins to read.
-    pub(crate) fn open(&self, schema: &EntitySchema, progress: &Progress) -> Result<Rows, Failure> {
-        let opened = retried(progress, || match &self.bytes {
+    /// Begins to read; not on the job's own thread, since it may never come back. What a disk or a
+    /// network fails with for a moment, now or later, is waited for, and reading goes on from there.
+    pub(crate) fn open(
+        &self,
+        schema: &EntitySchema,
+        progress: &Arc<Progress>,
+    ) -> Result<Rows, sanntid_sources::Error> {
+        let waiting = Arc::clone(progress);
+        let patience = Patience::new(&RETRY_AFTER, move |delay, error| {
+            tracing::warn!(%error, "a file can't be read at present");
+            waiting.pause(delay).is_ok() && !waiting.reading_is_over()
+        });
+        match &self.bytes {
             Bytes::Part(path, format) => {
-                let file = File::open(path).map_err(sanntid_sources::Error::Io)?;
-                sanntid_sources::open_file(file, *format, schema)
+                sanntid_sources::open_path(path, *format, schema, &patience)
             }
-            Bytes::Source(file) => file.open(schema),
-        })?;
-        opened.map_err(|error| self.unreadable(&schema.name, &error).into())
+            Bytes::Source(file) => file.open_patiently(schema, &patience),
+        }
     }
 
     /// Says why it can't be read.
@@ -73,7 +81,7 @@ pub(crate) fn of_upload(run: &Run, upload: &UploadRecord) -> Result<Vec<EntityIn
         let parts = upload.parts.iter();
         let mut parts: Vec<&PartRecord> = parts.filter(|part| part.entity == schema.name).collect();
         parts.sort_by_key(|part| part.number);
-        let files = parts.into_iter().map(|part| InputFile {
+        let file = |part: &PartRecord| InputFile {
             shown: format!("{} part {}", part.entity, part.number),
             part: Some(part.number),
             name: None,
@@ -82,10 +90,10 @@ pub(crate) fn of_upload(run: &Run, upload: &UploadRecord) -> Result<Vec<EntityIn
                     .part_file(run.state.incarnation, upload.id, &part.file),
                 format_of(part.encoding),
             ),
-        });
+        };
         EntityInput {
             as_of: upload.manifest.as_of,
-            files: files.collect(),
+            files: parts.into_iter().map(|part| file(part).into()).collect(),
             schema: schema.into(),
         }
     };
@@ -100,7 +108,7 @@ pub(crate) fn of_sources(sources: &[Opened]) -> Result<Vec<EntityInput>, Failure
         for (entity, schema) in opened.manifest.entities.iter().zip(schemas) {
             let of_entity = |file: &&EntityFile| file.entity == entity.name;
             let files = opened.files.iter().filter(of_entity);
-            let files = files.map(|file| InputFile {
+            let input = |file: &EntityFile| InputFile {
                 shown: format!(
                     "{:?} of the data source {}",
                     file.name, opened.source.friendly_name
@@ -108,10 +116,10 @@ pub(crate) fn of_sources(sources: &[Opened]) -> Result<Vec<EntityInput>, Failure
                 part: None,
                 name: Some(file.name.clone()),
                 bytes: Bytes::Source(Box::new(file.clone())),
-            });
+            };
             inputs.push(EntityInput {
                 as_of: opened.manifest.as_of,
-                files: files.collect(),
+                files: files.map(|file| input(file).into()).collect(),
                 schema: schema.into(),
             });
         }
@@ -127,7 +135,7 @@ pub(crate) fn retried<T>(
 ) -> Result<Result<T, sanntid_sources::Error>, Stop> {
     for delay in RETRY_AFTER {
         match progress.at_source(&mut attempt)? {
-            Err(error) if may_pass(&error) => {
+            Err(error) if error.may_pass() => {
                 tracing::warn!(%error, "a file can't be read at present");
                 progress.pause(delay)?;
             }
@@ -135,26 +143,6 @@ pub(crate) fn retried<T>(
         }
     }
     progress.at_source(attempt)
-}
-
-/// Whether an error may be gone at the next attempt.
-fn may_pass(error: &sanntid_sources::Error) -> bool {
-    match error {
-        sanntid_sources::Error::InFile { error, .. } => may_pass(error),
-        sanntid_sources::Error::Io(error) => matches!(
-            error.kind(),
-            io::ErrorKind::Interrupted
-                | io::ErrorKind::TimedOut
-                | io::ErrorKind::WouldBlock
-                | io::ErrorKind::ResourceBusy
-                | io::ErrorKind::StaleNetworkFileHandle
-                | io::ErrorKind::HostUnreachable
-                | io::ErrorKind::NetworkUnreachable
-                | io::ErrorKind::NetworkDown
-                | io::ErrorKind::Other
-        ),
-        _ => false,
-    }
 }
 
 fn format_of(encoding: PartEncoding) -> FileFormat {
@@ -172,7 +160,7 @@ fn format_of(encoding: PartEncoding) -> FileFormat {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::io;
 
     use sanntid_sources::Error as Unreadable;
     use sanntid_types::{Clock, JobId};

@@ -14,6 +14,7 @@ use sanntid_types::{
 };
 
 use super::{
+    ahead::{Ahead, Next},
     input::{EntityInput, InputFile},
     moves,
     profiles::{ProfileRows, previous_ids},
@@ -21,11 +22,6 @@ use super::{
     run::{Failure, Run},
     timeline,
 };
-
-/// Rows that are read and checked together before they are written.
-const ROWS_TOGETHER: usize = 2_000;
-/// The same in bytes, up to one row more.
-const BYTES_TOGETHER: usize = 4 << 20;
 
 /// A generation that is loaded and waits for its switch.
 #[derive(Clone)]
@@ -47,8 +43,8 @@ pub(crate) trait TakeRows {
         row: &sanntid_types::Row,
     ) -> Result<Option<Unusable>, Failure>;
 
-    /// Lets go of the store until the next row; what was written so far is in it by then.
-    fn rest(&mut self);
+    /// Lets go of the store until the next row.
+    fn rest(&mut self) {}
 
     /// Writes what can be said once all rows are taken.
     fn finish(&mut self, _loader: &mut Loader<'_>) -> Result<(), Failure> {
@@ -89,6 +85,7 @@ pub(crate) fn load(run: &Run, mut inputs: Vec<EntityInput>) -> Result<Plan, Fail
     let mut entities = run.state.entities.clone();
     let mut new = Vec::new();
     let mut claims = Vec::new();
+    let mut redirects = moves::Redirects::default();
     let mut rows_read = 0;
     let customer_before = run.state.customer().cloned();
 
@@ -100,6 +97,7 @@ pub(crate) fn load(run: &Run, mut inputs: Vec<EntityInput>) -> Result<Plan, Fail
     let is_customer = |input: &EntityInput| input.schema.name.as_str() == CUSTOMER;
     let simulated = run.state.simulated && !inputs.iter().any(is_customer);
     let latest = inputs.iter().map(|input| input.as_of).max();
+    let mut ahead = Ahead::new(run, &inputs)?;
     for input in &inputs {
         let table = new_tables(run, 1)?
             .into_iter()
@@ -112,12 +110,20 @@ pub(crate) fn load(run: &Run, mut inputs: Vec<EntityInput>) -> Result<Plan, Fail
             table,
             rows_read: 0,
         };
-        let loaded = entity.load(&mut loader, &mut claims)?;
+        let loaded = entity.load(&mut ahead, &mut loader, &mut claims)?;
+        if is_customer(input) {
+            // With the profiles, that the store need not merge them later.
+            let table = loaded.table;
+            redirects =
+                moves::redirect(run, &mut loader, customer_before.as_ref(), table, &claims)?;
+        }
+        run.settle(&mut loader)?;
         rows_read += entity.rows_read;
         let name = loaded.schema.name.as_str();
         entities.retain(|before| !before.schema.name.as_str().eq_ignore_ascii_case(name));
         entities.push(loaded);
     }
+    drop(ahead);
     progress.done(StageName::Ingestion);
 
     let customer = entities
@@ -127,16 +133,11 @@ pub(crate) fn load(run: &Run, mut inputs: Vec<EntityInput>) -> Result<Plan, Fail
     progress.begin(StageName::Map, None);
     progress.done(StageName::Map);
     progress.begin(StageName::Merge, None);
-    loader.flush()?;
     let is_new = |entity: &EntityTable| new.contains(&entity.table);
-    let moved = match &customer {
-        Some(customer) if is_new(customer) => moves::load(
-            run,
-            &mut loader,
-            customer_before.as_ref(),
-            customer,
-            &claims,
-        )?,
+    let moved = match (&customer, &customer_before) {
+        (Some(customer), Some(before)) if is_new(customer) => {
+            moves::count(run, before.table, customer.table, &redirects)?
+        }
         _ => moves::Moved::default(),
     };
     progress.done(StageName::Merge);
@@ -144,15 +145,17 @@ pub(crate) fn load(run: &Run, mut inputs: Vec<EntityInput>) -> Result<Plan, Fail
     run.rejections.lock().ingestion_is_done();
     let built = timeline::build(run, &mut loader, &run.state.activities, &entities)?;
     let built = match run.state.timeline.filter(|_| simulated) {
-        Some(before) => timeline::carry_absorbed(run, &mut loader, before, built, |entity| {
-            inputs.iter().any(|input| input.schema.name == *entity)
-        })?,
+        Some(before) => {
+            let is_brought = |entity: &_| inputs.iter().any(|input| input.schema.name == *entity);
+            timeline::carry_absorbed(run, &mut loader, (before, None), built, is_brought)?
+        }
         None => built,
     };
     new.push(built.table);
+    run.settle(&mut loader)?;
+    progress.done(StageName::Activity);
     progress.begin(StageName::Search, None);
     progress.done(StageName::Search);
-    loader.finish()?;
 
     let of_customer = customer.as_ref().map(|customer| customer.as_of);
     let brings_customer = inputs
@@ -197,22 +200,16 @@ struct Ingestion<'a> {
 impl Ingestion<'_> {
     fn load(
         &mut self,
+        ahead: &mut Ahead<'_>,
         loader: &mut Loader<'_>,
         claims: &mut Vec<Claim>,
     ) -> Result<EntityTable, Failure> {
-        let kv = &*self.run.shared.kv;
         let is_customer = self.input.schema.name.as_str() == CUSTOMER;
         let mut profiles;
         let mut others;
         let rows: &mut dyn TakeRows = if is_customer {
             let claims = previous_ids(self.run, &self.input.schema, claims);
-            profiles = ProfileRows::new(
-                kv,
-                self.run.state.incarnation,
-                self.table,
-                &self.input.schema,
-                claims,
-            );
+            profiles = ProfileRows::new(self.table, &self.input.schema, claims);
             &mut profiles
         } else {
             let config = self
@@ -220,22 +217,15 @@ impl Ingestion<'_> {
                 .state
                 .activity_config(&self.input.schema.name)
                 .cloned();
-            others = OtherRows::new(
-                kv,
-                self.run.state.incarnation,
-                self.table,
-                &self.input.schema,
-                config,
-            );
+            others = OtherRows::new(self.table, &self.input.schema, config);
             &mut others
         };
         let rejected_before = self.run.rejections.lock().rejected();
         let input = self.input;
         for file in &input.files {
-            self.load_file(file, rows, loader)?;
+            self.load_file((file, ahead), rows, loader)?;
         }
         rows.finish(loader)?;
-        loader.flush()?;
         let rejected = self.run.rejections.lock().rejected() - rejected_before;
         self.check_rejected(rejected)?;
         let (count, size) = rows.written();
@@ -250,27 +240,24 @@ impl Ingestion<'_> {
 
     fn load_file(
         &mut self,
-        file: &InputFile,
+        (file, ahead): (&InputFile, &mut Ahead<'_>),
         rows: &mut dyn TakeRows,
         loader: &mut Loader<'_>,
     ) -> Result<(), Failure> {
-        let progress = &self.run.progress;
-        let unreadable = |error| Failure::from(file.unreadable(&self.input.schema.name, &error));
-        let mut items = file.open(&self.input.schema, progress)?;
         loop {
-            let (together, error) = progress.at_source(|| read_together(&mut items))?;
+            let together = match ahead.next()? {
+                Next::Rows(together) => together,
+                Next::End => return Ok(()),
+                Next::Failed(error) => {
+                    return Err(file.unreadable(&self.input.schema.name, &error).into());
+                }
+            };
             let count = together.len() as u64;
             for item in together {
                 self.rows_read += 1;
                 self.take(item, file, rows, loader)?;
             }
-            if let Some(error) = error {
-                return Err(unreadable(error));
-            }
-            self.step(count, rows, loader)?;
-            if count == 0 {
-                return Ok(());
-            }
+            self.step(count, rows)?;
         }
     }
 
@@ -307,15 +294,9 @@ impl Ingestion<'_> {
         Ok(())
     }
 
-    fn step(
-        &self,
-        count: u64,
-        rows: &mut dyn TakeRows,
-        loader: &mut Loader<'_>,
-    ) -> Result<(), Failure> {
+    fn step(&self, count: u64, rows: &mut dyn TakeRows) -> Result<(), Failure> {
         self.run.progress.rows(StageName::Ingestion, count);
         self.run.progress.check()?;
-        loader.flush()?;
         rows.rest();
         Ok(())
     }
@@ -332,28 +313,6 @@ impl Ingestion<'_> {
         let error = Error::new(ErrorCode::TooManyRowsRejected, text);
         Err(error.with_target(self.input.schema.name.as_str()).into())
     }
-}
-
-/// Reads the next rows of a file; none at its end. An error comes with the rows before it.
-fn read_together(
-    items: &mut sanntid_sources::Rows,
-) -> (Vec<sanntid_sources::Item>, Option<sanntid_sources::Error>) {
-    let mut together = Vec::new();
-    let mut bytes = 0;
-    while together.len() < ROWS_TOGETHER && bytes < BYTES_TOGETHER {
-        match items.next() {
-            Some(Ok(item)) => {
-                bytes += match &item {
-                    sanntid_sources::Item::Row { row, .. } => row.as_bytes().len(),
-                    sanntid_sources::Item::Rejected(rejection) => rejection.reason.len(),
-                };
-                together.push(item);
-            }
-            Some(Err(error)) => return (together, Some(error)),
-            None => break,
-        }
-    }
-    (together, None)
 }
 
 /// The view over what is stored at present.

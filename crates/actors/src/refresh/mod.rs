@@ -4,6 +4,7 @@
 //! the next start, what waits goes on waiting.
 
 mod absorb;
+mod ahead;
 mod apart;
 mod cancel;
 mod copy;
@@ -34,7 +35,7 @@ use std::{
 use parking_lot::Mutex;
 use sanntid_store::catalog;
 use sanntid_types::{
-    Error, ErrorCode, Incarnation, InstanceId, Instant, Job, JobId, JobKind, JobStatus,
+    AuditNote, Error, ErrorCode, Incarnation, InstanceId, Instant, Job, JobId, JobKind, JobStatus,
     JobSubmission,
 };
 use tokio::sync::{Notify, watch};
@@ -48,6 +49,7 @@ pub(crate) use self::{
     run::{Failure, Run},
 };
 pub(crate) use self::{
+    apart::within,
     cancel::cancel,
     simulate::{dry_run, submit as simulate},
     sources::check_request,
@@ -221,6 +223,28 @@ pub(crate) fn new_job(
     catalog::put_job(&mut change.batch, incarnation, &job);
     change.has_new_job = true;
     Ok(job)
+}
+
+/// What a record says of a job that was asked for.
+pub(crate) fn noted(kind: &JobKind) -> AuditNote {
+    let note = AuditNote::default();
+    match kind {
+        JobKind::Upload(upload) => note.with("upload", upload),
+        JobKind::Sources => note.with("kind", "sources"),
+        JobKind::Reproject => note.with("kind", "activity"),
+        JobKind::Copy(source) => note.with("copyOf", source),
+        JobKind::Refresh(request) => {
+            let sources = request.sources.iter().map(ToString::to_string);
+            let sources = sources.collect::<Vec<_>>().join(", ");
+            note.with("kind", "refresh")
+                .with("sources", if sources.is_empty() { "all" } else { &sources })
+                .with("forced", request.forced)
+        }
+        JobKind::Simulate(simulation) => note
+            .with("asOf", simulation.as_of)
+            .with("absorb", simulation.absorb)
+            .with("durationSeconds", simulation.duration_secs),
+    }
 }
 
 /// A job that waits.

@@ -1,10 +1,10 @@
 //! Owns loading the entity `Customer`: profiles, their key ring, and who they were before.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use sanntid_engine::{Claim, View, key_members, key_text};
-use sanntid_store::{Kv, Loader, TenantView};
-use sanntid_types::{EdmType, EntitySchema, Incarnation, ProfileId, Row, TableId};
+use sanntid_store::{Loader, TenantView};
+use sanntid_types::{EdmType, EntitySchema, ProfileId, Row, TableId};
 
 use super::{
     load::{StoreView, TakeRows, Unusable},
@@ -99,17 +99,10 @@ impl PreviousIds<'_> {
 
 /// Checks and writes profiles.
 pub(crate) struct ProfileRows<'a> {
-    kv: &'a dyn Kv,
-    incarnation: Incarnation,
     table: TableId,
     key: (usize, EdmType, String),
     alternate: Arc<[(usize, String, String)]>,
     previous: PreviousIds<'a>,
-    /// Taken when it is needed: none is held while a file is read.
-    view: Option<StoreView>,
-    /// What was written since `view` was taken.
-    ids: std::collections::HashSet<ProfileId>,
-    keys: HashMap<(String, String), ProfileId>,
     /// Ids and keys of all rows so far.
     seen: SeenKeys,
     rows: u64,
@@ -117,13 +110,7 @@ pub(crate) struct ProfileRows<'a> {
 }
 
 impl<'a> ProfileRows<'a> {
-    pub(crate) fn new(
-        kv: &'a dyn Kv,
-        incarnation: Incarnation,
-        table: TableId,
-        schema: &EntitySchema,
-        previous: PreviousIds<'a>,
-    ) -> Self {
+    pub(crate) fn new(table: TableId, schema: &EntitySchema, previous: PreviousIds<'a>) -> Self {
         let at = schema.key.unwrap_or(0);
         let key = schema.attributes.get(at);
         let key = key.map_or((at, EdmType::String, String::new()), |key| {
@@ -134,15 +121,10 @@ impl<'a> ProfileRows<'a> {
             (at, key.qualified_name(), column.unwrap_or_default())
         };
         Self {
-            kv,
-            incarnation,
             table,
             key,
             alternate: schema.alternate_keys().map(named).collect(),
             previous,
-            view: None,
-            ids: std::collections::HashSet::new(),
-            keys: HashMap::new(),
             seen: SeenKeys::new(),
             rows: 0,
             bytes: 0,
@@ -159,32 +141,21 @@ impl<'a> ProfileRows<'a> {
         })
     }
 
-    fn view(&mut self) -> Result<&StoreView, Failure> {
-        let view = match self.view.take() {
-            Some(view) => view,
-            None => TenantView::new(self.kv.snapshot()?, self.incarnation),
-        };
-        Ok(self.view.insert(view))
-    }
-
-    fn is_taken(&mut self, id: &ProfileId) -> Result<bool, Failure> {
-        if !self.seen.note(&[id.as_str()]) {
-            return Ok(false);
-        }
-        let table = self.table;
-        Ok(self.ids.contains(id) || self.view()?.profile(table, id)?.is_some())
+    fn is_taken(&mut self, loader: &mut Loader<'_>, id: &ProfileId) -> Result<bool, Failure> {
+        Ok(self.seen.note(&[id.as_str()]) && loader.has_profile(self.table, id)?)
     }
 
     /// The profile that holds a key already.
-    fn holder(&mut self, entity: &str, key: &str) -> Result<Option<ProfileId>, Failure> {
+    fn holder(
+        &mut self,
+        loader: &mut Loader<'_>,
+        entity: &str,
+        key: &str,
+    ) -> Result<Option<ProfileId>, Failure> {
         if !self.seen.note(&[entity, key]) {
             return Ok(None);
         }
-        let table = self.table;
-        match self.keys.get(&(entity.to_owned(), key.to_owned())) {
-            Some(holder) => Ok(Some(holder.clone())),
-            None => Ok(self.view()?.resolve_key(table, entity, key)?),
-        }
+        Ok(loader.holder(self.table, entity, key)?)
     }
 }
 
@@ -202,7 +173,7 @@ impl TakeRows for ProfileRows<'_> {
                 reason,
             }))
         };
-        if self.is_taken(&id)? {
+        if self.is_taken(loader, &id)? {
             return unusable(
                 &self.key.2,
                 "a row before this one has the same key".to_owned(),
@@ -211,7 +182,7 @@ impl TakeRows for ProfileRows<'_> {
         let mut keys = Vec::new();
         for (at, entity, column) in Arc::clone(&self.alternate).iter() {
             for key in key_members(row.get(*at)) {
-                match self.holder(entity, &key)? {
+                match self.holder(loader, entity, &key)? {
                     Some(holder) if holder != id => {
                         let reason =
                             format!("another profile, {holder}, has the key {key:?} of {entity}");
@@ -224,20 +195,15 @@ impl TakeRows for ProfileRows<'_> {
         loader.profile(self.table, &id, row)?;
         for (entity, key) in keys {
             loader.key_of(self.table, &entity, &key, &id)?;
-            self.keys.insert((entity, key), id.clone());
         }
         self.previous.note(&id, row)?;
         self.rows += 1;
         self.bytes += row.as_bytes().len() as u64;
-        self.ids.insert(id);
         Ok(None)
     }
 
     fn rest(&mut self) {
-        self.view = None;
         self.previous.current = None;
-        self.ids.clear();
-        self.keys.clear();
     }
 
     fn written(&self) -> (u64, u64) {

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::Duration,
 };
@@ -34,6 +34,8 @@ pub(crate) struct Progress {
     clock: Arc<dyn Clock>,
     time: Mutex<TimeLimit>,
     stop: AtomicU8,
+    /// Whether nobody loads any more what is read ahead.
+    reading_is_over: AtomicBool,
     /// Wakes a thread that waits for something else than the wish that it stop.
     stopped: (Mutex<()>, Condvar),
     /// Whether the job's thread is with a data source, which may never answer.
@@ -84,6 +86,7 @@ impl Progress {
             clock,
             time: Mutex::new(time),
             stop: AtomicU8::new(GO_ON),
+            reading_is_over: AtomicBool::new(false),
             stopped: (Mutex::new(()), Condvar::new()),
             place: AtomicU8::new(AT_WORK),
             stages: Mutex::new(stages),
@@ -158,16 +161,28 @@ impl Progress {
         self.wake();
     }
 
+    /// Has everybody stop who reads ahead, for whatever reason the job reads no more.
+    pub(crate) fn end_reading(&self) {
+        self.reading_is_over.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Whether nobody wants to know what is read for the job.
+    pub(crate) fn reading_is_over(&self) -> bool {
+        self.reading_is_over.load(Ordering::Acquire) || self.check().is_err()
+    }
+
     fn wake(&self) {
         // Held by whoever looks before it waits: nobody misses the wish.
         drop(self.stopped.0.lock());
         self.stopped.1.notify_all();
     }
 
-    /// Waits on the job's thread; a wish that the job stop ends it at once.
+    /// Waits; a wish that the job stop, or the end of its reading, ends it at once.
     pub(crate) fn pause(&self, delay: Duration) -> Result<(), Stop> {
         let mut guard = self.stopped.0.lock();
-        if self.stop.load(Ordering::Acquire) == GO_ON {
+        let is_over = self.reading_is_over.load(Ordering::Acquire);
+        if self.stop.load(Ordering::Acquire) == GO_ON && !is_over {
             self.stopped.1.wait_for(&mut guard, delay);
         }
         drop(guard);

@@ -1,30 +1,24 @@
 //! Owns loading entities that are no profiles: activities' rows and read-only tables.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use sanntid_engine::{key_text, project_row};
-use sanntid_store::{Kv, Loader, TenantView};
-use sanntid_types::{ActivityConfig, EntitySchema, EntityType, Incarnation, Row, TableId};
+use sanntid_store::Loader;
+use sanntid_types::{ActivityConfig, EntitySchema, EntityType, Row, TableId};
 
 use super::{
-    load::{StoreView, TakeRows, Unusable},
+    load::{TakeRows, Unusable},
     members::Members,
     run::Failure,
     seen::SeenKeys,
 };
 
 /// Checks and writes rows.
-pub(crate) struct OtherRows<'a> {
-    kv: &'a dyn Kv,
-    incarnation: Incarnation,
+pub(crate) struct OtherRows {
     table: TableId,
     schema: Arc<EntitySchema>,
     /// How its rows become activities, where they do.
     config: Option<ActivityConfig>,
-    /// Taken when it is needed: none is held while a file is read.
-    view: Option<StoreView>,
-    /// Keys that were written since `view` was taken.
-    keys: HashSet<String>,
     /// Keys of all rows so far.
     seen: SeenKeys,
     /// Counts the members of segments, where these are rows of such.
@@ -33,22 +27,16 @@ pub(crate) struct OtherRows<'a> {
     bytes: u64,
 }
 
-impl<'a> OtherRows<'a> {
+impl OtherRows {
     pub(crate) fn new(
-        kv: &'a dyn Kv,
-        incarnation: Incarnation,
         table: TableId,
         schema: &Arc<EntitySchema>,
         config: Option<ActivityConfig>,
     ) -> Self {
         Self {
-            kv,
-            incarnation,
             table,
             schema: Arc::clone(schema),
             config,
-            view: None,
-            keys: HashSet::new(),
             seen: SeenKeys::new(),
             members: Members::of(schema),
             rows: 0,
@@ -56,18 +44,8 @@ impl<'a> OtherRows<'a> {
         }
     }
 
-    fn is_taken(&mut self, key: &str) -> Result<bool, Failure> {
-        if !self.seen.note(&[key]) {
-            return Ok(false);
-        }
-        if self.keys.contains(key) {
-            return Ok(true);
-        }
-        let view = match self.view.take() {
-            Some(view) => view,
-            None => TenantView::new(self.kv.snapshot()?, self.incarnation),
-        };
-        Ok(self.view.insert(view).has_row(self.table, key)?)
+    fn is_taken(&mut self, loader: &mut Loader<'_>, key: &str) -> Result<bool, Failure> {
+        Ok(self.seen.note(&[key]) && loader.has_row(self.table, key)?)
     }
 
     /// The row's key; rows of an entity without one are numbered.
@@ -80,7 +58,7 @@ impl<'a> OtherRows<'a> {
     }
 }
 
-impl OtherRows<'_> {
+impl OtherRows {
     /// The customer that the row of a read-only table belongs to; activities have a timeline.
     fn customer_of(&self, row: &Row) -> Option<String> {
         if self.schema.entity_type == EntityType::Activity {
@@ -91,10 +69,10 @@ impl OtherRows<'_> {
     }
 }
 
-impl TakeRows for OtherRows<'_> {
+impl TakeRows for OtherRows {
     fn take(&mut self, loader: &mut Loader<'_>, row: &Row) -> Result<Option<Unusable>, Failure> {
         let key = self.key_of(row);
-        if self.is_taken(&key)? {
+        if self.is_taken(loader, &key)? {
             let column = self
                 .schema
                 .key
@@ -124,13 +102,7 @@ impl TakeRows for OtherRows<'_> {
         }
         self.rows += 1;
         self.bytes += row.as_bytes().len() as u64;
-        self.keys.insert(key);
         Ok(None)
-    }
-
-    fn rest(&mut self) {
-        self.view = None;
-        self.keys.clear();
     }
 
     fn finish(&mut self, loader: &mut Loader<'_>) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use sanntid_engine::TenantState;
+use sanntid_store::Loader;
 use sanntid_types::{
     Error, ErrorCode, InstanceId, Instant, Job, JobId, JobKind, JobStatus, Retry, RowRejection,
 };
@@ -107,6 +108,11 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Writes what was loaded so far, unless it is asked to stop.
+    pub(crate) fn settle(&self, loader: &mut Loader<'_>) -> Result<(), Failure> {
+        loader.settle(|| Ok(self.progress.check()?))
+    }
+
     pub(crate) fn new(
         shared: Arc<Shared>,
         job: &Job,

@@ -21,7 +21,7 @@ use super::{
     run::{Failure, Run},
     simulate,
     sources::{self, Opened},
-    switch::{self, Switched},
+    switch::{self, Decided, Switched},
     timeline,
 };
 use crate::{node::Shared, tenant::Change};
@@ -113,22 +113,30 @@ async fn to_switch(shared: &Arc<Shared>, run: &Arc<Run>) -> Result<Switched, Fai
     let mut plan = Arc::new(apart::read(run, move |run| load_input(run, &opened)).await?);
     run.progress.begin(StageName::ProfileStore, None);
     simulate::stretch(shared, run).await?;
+    let mut erasures = run.state.erasures;
     for _ in 0..=REPROJECTIONS_MAX {
         let (deciding, new, opened) = (Arc::clone(run), Arc::clone(&plan), Arc::clone(&sources));
         let decide = move |change: &mut Change<'_>| {
             sources::check(change, &opened)?;
-            let switched = switch::decide(change, deciding.job, &new)?;
-            if switched.is_some() {
+            let decided = switch::decide(change, (&deciding.kind, deciding.job), &new, erasures)?;
+            if let Decided::Switched(_) = decided {
                 sources::note_loaded(change, &deciding.kind, &opened, &new);
             }
-            Ok(switched)
+            Ok(decided)
         };
-        if let Some(switched) = ask(shared, run, decide).await? {
-            return Ok(switched);
+        match ask(shared, run, decide).await? {
+            Decided::Switched(switched) => return Ok(*switched),
+            Decided::ProjectAgain => {
+                plan = Arc::new(project_again(shared, run, &plan).await?);
+            }
+            Decided::AbsorbAgain => {
+                erasures = erasures_done(shared, run).await?;
+                plan = Arc::new(absorb_again(shared, run, &plan).await?);
+            }
         }
-        plan = Arc::new(project_again(shared, run, &plan).await?);
     }
-    let text = "the activity configuration kept changing; nothing was changed";
+    let text = "the activity configuration kept changing, or data kept being erased; nothing was \
+                changed";
     Err(Error::new(ErrorCode::Interrupted, text).into())
 }
 
@@ -158,6 +166,30 @@ async fn ask<T: Send + 'static>(
             }
         }
     }
+}
+
+/// Waits until no erasure is under way; says how many there have been.
+async fn erasures_done(shared: &Arc<Shared>, run: &Run) -> Result<u64, Failure> {
+    let mut again = shared.refreshes.again.subscribe();
+    loop {
+        let look = |change: &mut Change<'_>| {
+            let state = &change.state;
+            Ok((state.erasing.is_empty(), state.erasures))
+        };
+        let (are_done, erasures) = ask(shared, run, look).await?;
+        if are_done || again.changed().await.is_err() {
+            return Ok(erasures);
+        }
+        run.progress.check()?;
+    }
+}
+
+/// Makes anew what of a loaded generation may hold erased data that a simulation takes, or took, in.
+async fn absorb_again(shared: &Arc<Shared>, run: &Arc<Run>, plan: &Plan) -> Result<Plan, Failure> {
+    if !matches!(run.kind, JobKind::Simulate(_)) {
+        return project_again(shared, run, plan).await;
+    }
+    apart::read(run, |run| load_input(run, &[])).await
 }
 
 /// Opens the data sources that a job reads; no later write falls before what they have seen.
@@ -218,10 +250,17 @@ async fn project_again(shared: &Arc<Shared>, run: &Arc<Run>, plan: &Plan) -> Res
         let built = timeline::build(&run, &mut loader, &configs, &plan.switch.entities)?;
         let absorbed_in = plan.switch.timeline.filter(|_| plan.switch.simulated);
         let built = match absorbed_in {
-            Some(before) => timeline::carry_absorbed(&run, &mut loader, before, built, |_| false)?,
+            Some(before) => {
+                // A simulation and a copy take in what the current timeline does not hold.
+                let takes_in = matches!(run.kind, JobKind::Simulate(_) | JobKind::Copy(_));
+                let current = run.state.timeline.filter(|_| !takes_in);
+                let from = (before, current);
+                timeline::carry_absorbed(&run, &mut loader, from, built, |_| false)?
+            }
             None => built,
         };
-        loader.finish()?;
+        run.settle(&mut loader)?;
+        run.progress.done(StageName::Activity);
         if let Some(before) = plan.switch.timeline.replace(built.table) {
             plan.new_tables.retain(|table| *table != before);
         }

@@ -11,14 +11,14 @@ use sanntid_engine::{
 };
 use sanntid_store::{Snapshot, TenantView, catalog, records};
 use sanntid_types::{
-    CUSTOMER, ClearedField, DryRun, Error, ErrorCode, InstanceId, InstanceType, Instant, Job,
-    JobKind, JobReport, Simulation, SimulationRequest, StageName,
+    Actor, CUSTOMER, ClearedField, DryRun, Error, ErrorCode, InstanceId, InstanceType, Instant,
+    Job, JobKind, JobReport, Simulation, SimulationRequest, StageName,
 };
 
 use super::{
     absorb::{self, Absorption},
     load::{Plan, StoreView},
-    new_job,
+    new_job, noted,
     run::{Failure, Run},
 };
 use crate::{
@@ -37,6 +37,7 @@ pub(crate) async fn submit(
     shared: &Arc<Shared>,
     instance: InstanceId,
     request: SimulationRequest,
+    by: Actor,
 ) -> Result<Job, CallError> {
     request.check()?;
     if shared.record_of(instance)?.info.instance_type == InstanceType::Production {
@@ -54,7 +55,11 @@ pub(crate) async fn submit(
             absorb: request.absorb,
             duration_secs: request.duration_secs,
         };
-        new_job(change, JobKind::Simulate(simulation), jobs_max)
+        let kind = JobKind::Simulate(simulation);
+        let note = noted(&kind);
+        let job = new_job(change, kind, jobs_max)?;
+        change.note(by, note.about(job.id))?;
+        Ok(job)
     };
     shared.change(instance, queue).await
 }
@@ -77,7 +82,7 @@ pub(crate) fn dry_run(
     let as_of = as_of(&state, request, now)?;
     let report = present(&*snapshot, &state, as_of, || Ok(()));
     let mut report = report.map_err(Failure::into_error)?;
-    let view = TenantView::new(snapshot, record.incarnation);
+    let view = TenantView::of(snapshot, &state);
     let clears = would_clear(&view, &state, now, &mut report).map_err(Failure::into_error)?;
     if request.absorb {
         for found in absorb::activities(&view, &state, (as_of, now)) {

@@ -301,13 +301,17 @@ fn look(run: &Run, source: DataSource) -> Result<Opened, Failure> {
 /// Looks into a bucket; it makes its own retries.
 fn look_into(run: &Run, source: DataSource, bucket: &BucketLocation) -> Result<Opened, Failure> {
     let progress = Arc::clone(&run.progress);
-    let stop: StopCheck = Arc::new(move || progress.check().is_err());
+    let stop: StopCheck = Arc::new(move || progress.reading_is_over());
     let folder = run.progress.at_source(|| {
         let credentials = source.credentials.as_deref();
         let place = run.shared.open_bucket(bucket, credentials, stop)?;
         let opened = Folder::open_in(&place, MANIFEST);
         opened.map_err(|error| Error::new(ErrorCode::InvalidArgument, error.to_string()))
     })?;
+    if folder.is_err() {
+        // A wish that the job stop makes reading fail, too.
+        run.progress.check()?;
+    }
     let folder = folder.map_err(|error| refuse(&source, error.code, &error.message))?;
     Ok(Opened {
         fingerprint: fingerprint(&folder),

@@ -2,7 +2,7 @@
 
 use sanntid_engine::TenantState;
 use sanntid_store::{WriteBatch, catalog};
-use sanntid_types::{Error, ErrorCode, Instant, JobId, JobReport};
+use sanntid_types::{Error, ErrorCode, Instant, JobId, JobKind, JobReport};
 
 use super::load::Plan;
 use crate::{outcome::refusal, tenant::Change};
@@ -20,17 +20,32 @@ pub(crate) struct Switched {
     pub(crate) report: JobReport,
 }
 
-/// Decides about a switch; `None` where the timeline was made with another configuration.
+/// Says what becomes of a plan.
+pub(crate) enum Decided {
+    Switched(Box<Switched>),
+    /// The timeline was made with another configuration.
+    ProjectAgain,
+    /// It may hold what was erased since.
+    AbsorbAgain,
+}
+
+/// Decides about a switch to a plan that was made when there had been so many erasures.
 pub(crate) fn decide(
     change: &mut Change<'_>,
-    job: JobId,
+    (kind, job): (&JobKind, JobId),
     plan: &Plan,
-) -> Result<Option<Switched>, Error> {
+    erasures: u64,
+) -> Result<Decided, Error> {
     let incarnation = change.state.incarnation;
     let found = catalog::job(change.snapshot, incarnation, job).map_err(|error| refusal(&error))?;
     let mut job = found.ok_or_else(was_reset)?;
     if !same_projection(change, plan) {
-        return Ok(None);
+        return Ok(Decided::ProjectAgain);
+    }
+    // A copy takes in what another instance holds.
+    let may_hold_erased = plan.switch.simulated && !matches!(kind, JobKind::Copy(_));
+    if may_hold_erased && !change.state.is_free_of_erased(erasures) {
+        return Ok(Decided::AbsorbAgain);
     }
     if plan.brings_data {
         change.state.check_as_of(plan.report.as_of, change.now)?;
@@ -47,7 +62,7 @@ pub(crate) fn decide(
         after: change.state.clone(),
         at: change.now,
     };
-    Ok(Some(Switched { around, report }))
+    Ok(Decided::Switched(Box::new(Switched { around, report })))
 }
 
 /// Says that the life in which a refresh ran has ended.

@@ -1,12 +1,9 @@
 //! Owns the activity stage: rows become the timeline of the profiles that their keys name.
 
-use std::collections::HashSet;
-
-use sanntid_engine::{EntityTable, Owner, SourceContent, View, project_row};
+use sanntid_engine::{EntityTable, Owner, SourceContent, View, project_row, unmatched_reason};
 use sanntid_store::{Loader, TenantView};
 use sanntid_types::{
-    ActivityConfig, ActivityId, CUSTOMER, EntityName, RejectionKind, Row, RowRejection, StageName,
-    TableId,
+    ActivityConfig, CUSTOMER, EntityName, RejectionKind, Row, RowRejection, StageName, TableId,
 };
 
 use super::{
@@ -25,7 +22,8 @@ pub(crate) struct Built {
     pub(crate) unmatched: u64,
 }
 
-/// Makes the timeline of all rows, with the configuration `configs`.
+/// Makes the timeline of all rows, with the configuration `configs`. The stage is done when the
+/// caller has settled it.
 pub(crate) fn build(
     run: &Run,
     loader: &mut Loader<'_>,
@@ -36,7 +34,6 @@ pub(crate) fn build(
     let table = table.ok_or_else(|| {
         sanntid_types::Error::new(sanntid_types::ErrorCode::Internal, "no table could be made")
     })?;
-    loader.flush()?;
     // A source may have been configured before its entity said how it spells itself.
     let of = |config: &ActivityConfig| {
         let name = config.entity_name.as_str();
@@ -68,20 +65,20 @@ pub(crate) fn build(
     {
         projection.add(loader, config, entity)?;
     }
-    run.progress.done(StageName::Activity);
     Ok(projection.built)
 }
 
 /// Takes what a simulation absorbed along from a timeline into one that was made anew, except where
 /// that holds an activity of the same id, or `is_brought` says that the entity's rows are newer.
+///
+/// Where the current timeline is given, what is not in it was erased since and stays out.
 pub(crate) fn carry_absorbed(
     run: &Run,
     loader: &mut Loader<'_>,
-    from: TableId,
+    (from, current): (TableId, Option<TableId>),
     mut built: Built,
     is_brought: impl Fn(&EntityName) -> bool,
 ) -> Result<Built, Failure> {
-    loader.flush()?;
     let view = TenantView::new(run.shared.kv.snapshot()?, run.state.incarnation);
     let mut together = 0;
     for absorbed in view.absorbed(from) {
@@ -95,7 +92,12 @@ pub(crate) fn carry_absorbed(
             SourceContent::Absorbed { entity, .. } => entity.as_ref().is_some_and(&is_brought),
             SourceContent::Row { .. } => true,
         };
-        if !is_newer && view.source_activity(built.table, &absorbed.id)?.is_none() {
+        let is_erased = match current {
+            Some(current) => view.source_activity(current, &absorbed.id)?.is_none(),
+            None => false,
+        };
+        let is_taken = loader.has_activity(built.table, &absorbed.id)?;
+        if !is_newer && !is_erased && !is_taken {
             loader.absorbed(built.table, &absorbed)?;
             built.matched += 1;
         }
@@ -117,7 +119,7 @@ impl Projection<'_> {
         config: &ActivityConfig,
         entity: &EntityTable,
     ) -> Result<(), Failure> {
-        let mut seen = Seen::new(self.run, self.built.table, config, entity)?;
+        let may_repeat = may_repeat(config, entity);
         let mut last = None;
         loop {
             // Taken anew: as long as one is held, the store keeps in memory what is written beside it.
@@ -128,8 +130,7 @@ impl Projection<'_> {
                 .take(ROWS_TOGETHER)
             {
                 let (place, row) = entry?;
-                let rejection =
-                    self.project(loader, &view, (config, entity), &row, seen.as_mut())?;
+                let rejection = self.project(loader, &view, (config, entity), &row, may_repeat)?;
                 rejection
                     .into_iter()
                     .for_each(|rejection| self.run.reject(rejection));
@@ -139,11 +140,7 @@ impl Projection<'_> {
             self.run.progress.rows(StageName::Activity, together);
             self.run.progress.check()?;
             if together == 0 {
-                return Ok(loader.flush()?);
-            }
-            if let Some(seen) = &mut seen {
-                loader.flush()?;
-                seen.refresh(self.run)?;
+                return Ok(());
             }
         }
     }
@@ -154,15 +151,13 @@ impl Projection<'_> {
         view: &StoreView,
         (config, entity): (&ActivityConfig, &EntityTable),
         row: &Row,
-        seen: Option<&mut Seen>,
+        may_repeat: bool,
     ) -> Result<Option<RowRejection>, Failure> {
         let (activity, owner) = match project_row(config, &entity.schema, row) {
             Ok(projected) => projected,
             Err(error) => return Ok(Some(unprojectable(config, &error))),
         };
-        if let Some(seen) = seen
-            && !seen.is_new(&activity.id)?
-        {
+        if may_repeat && loader.has_activity(self.built.table, &activity.id)? {
             return Ok(Some(repeated(config, &activity)));
         }
         let profile = match (self.customers, &owner) {
@@ -184,42 +179,11 @@ impl Projection<'_> {
     }
 }
 
-/// The ids that have an activity already, where the configured key is not the entity's own: only
-/// that one is known to be unique, and an id names one activity (rules 4.5).
-struct Seen {
-    table: TableId,
-    view: StoreView,
-    /// Those since `view` was taken.
-    ids: HashSet<ActivityId>,
-}
-
-impl Seen {
-    fn new(
-        run: &Run,
-        table: TableId,
-        config: &ActivityConfig,
-        entity: &EntityTable,
-    ) -> Result<Option<Self>, Failure> {
-        let configured = entity.schema.find(&config.primary_key).map(|(at, _)| at);
-        if configured == entity.schema.key {
-            return Ok(None);
-        }
-        let view = TenantView::new(run.shared.kv.snapshot()?, run.state.incarnation);
-        let ids = HashSet::new();
-        Ok(Some(Self { table, view, ids }))
-    }
-
-    fn is_new(&mut self, id: &ActivityId) -> Result<bool, Failure> {
-        let is_stored = self.view.source_activity(self.table, id)?.is_some();
-        Ok(!is_stored && self.ids.insert(id.clone()))
-    }
-
-    /// Looks at what has been written so far.
-    fn refresh(&mut self, run: &Run) -> Result<(), Failure> {
-        self.view = TenantView::new(run.shared.kv.snapshot()?, run.state.incarnation);
-        self.ids.clear();
-        Ok(())
-    }
+/// Whether rows may name an activity that another row has named: only the entity's own key is known
+/// to be unique, and an id names one activity (rules 4.5).
+fn may_repeat(config: &ActivityConfig, entity: &EntityTable) -> bool {
+    let configured = entity.schema.find(&config.primary_key).map(|(at, _)| at);
+    configured != entity.schema.key
 }
 
 fn repeated(config: &ActivityConfig, activity: &sanntid_types::UnifiedActivity) -> RowRejection {
@@ -250,10 +214,6 @@ fn unmatched(
     activity: &sanntid_types::UnifiedActivity,
     owner: &Owner,
 ) -> RowRejection {
-    let named = match owner {
-        Owner::Key { entity, key } => format!("no customer has the key {key:?} of {entity}"),
-        Owner::Profile(id) => format!("there is no customer {id}"),
-    };
     RowRejection {
         kind: RejectionKind::Unmatched,
         entity: config.entity_name.to_string(),
@@ -262,7 +222,7 @@ fn unmatched(
         row: None,
         key: activity.actual_activity_id.clone(),
         column: Some(config.relationship.foreign_key.clone()),
-        reason: named,
+        reason: unmatched_reason(owner),
     }
 }
 

@@ -15,8 +15,8 @@ use parking_lot::Mutex;
 use sanntid_engine::CallError;
 use sanntid_store::{Kv, catalog};
 use sanntid_types::{
-    Error, ErrorCode, InstanceId, Instant, JobKind, JobSubmission, Schedule, ScheduleId,
-    ScheduleRecord, Timezone,
+    Actor, AuditNote, Error, ErrorCode, InstanceId, Instant, JobKind, JobSubmission, Schedule,
+    ScheduleId, ScheduleRecord, Timezone,
 };
 
 use crate::{
@@ -30,6 +30,8 @@ use crate::{
 const SCHEDULES_MAX: usize = 20;
 /// Most cron lines of a schedule.
 const LINES_MAX: usize = 24;
+/// What an audit record names the start of what is due.
+const RUN: &str = "run_schedule";
 /// Longest cron line, in bytes.
 const LINE_BYTES_MAX: usize = 256;
 
@@ -144,6 +146,7 @@ impl Shared {
         self: &Arc<Self>,
         id: InstanceId,
         schedules: Vec<Schedule>,
+        by: Actor,
     ) -> Result<Vec<Schedule>, CallError> {
         schedules.iter().try_for_each(check)?;
         self.change(id, move |change| {
@@ -173,6 +176,7 @@ impl Shared {
                 catalog::put_schedule(&mut change.batch, incarnation, &record);
             }
             change.has_new_schedule = true;
+            change.note(by, noted(&schedules))?;
             Ok(schedules)
         })
         .await
@@ -183,6 +187,7 @@ impl Shared {
         self: &Arc<Self>,
         id: InstanceId,
         schedule: ScheduleId,
+        by: Actor,
     ) -> Result<(), CallError> {
         self.change(id, move |change| {
             let incarnation = change.state.incarnation;
@@ -193,6 +198,7 @@ impl Shared {
                 return Err(error.with_target("scheduleId"));
             }
             catalog::remove_schedule(&mut change.batch, incarnation, schedule);
+            change.note(by, AuditNote::of(schedule))?;
             change.has_new_schedule = true;
             Ok(())
         })
@@ -203,6 +209,21 @@ impl Shared {
     pub(crate) fn list_timezones(&self, id: InstanceId) -> Result<Vec<Timezone>, CallError> {
         self.record_of(id)?;
         Ok(zones::all())
+    }
+}
+
+/// What a record says of schedules that were made or replaced.
+fn noted(schedules: &[Schedule]) -> AuditNote {
+    let ids = schedules.iter().map(|schedule| schedule.id.to_string());
+    let ids = ids.collect::<Vec<_>>().join(", ");
+    match schedules {
+        [one] => AuditNote::of(ids)
+            .with("isActive", one.is_active)
+            .with("timezoneId", &one.timezone_id)
+            .with("cronSchedules", one.cron_schedules.join(", ")),
+        [] | [_, _, ..] => AuditNote::default()
+            .with("count", schedules.len())
+            .with("scheduleIds", ids),
     }
 }
 
@@ -220,9 +241,10 @@ fn follow(change: &mut Change<'_>, id: ScheduleId, jobs_max: usize) -> Result<()
     let kind = JobKind::Refresh(record.schedule.request);
     if let Err(error) = refresh::check_request(change, &kind) {
         tracing::warn!(instance_id = %change.state.instance, schedule = %id, %error, "a schedule starts nothing");
-        return Ok(());
+        return change.note_refused(Actor::server(RUN), error.code, AuditNote::of(id));
     }
     let mut job = refresh::new_job(change, kind, jobs_max)?;
+    change.note(Actor::server(RUN), AuditNote::of(id).with("job", job.id))?;
     let known = catalog::job(change.snapshot, incarnation, job.id);
     if known.map_err(|error| refusal(&error))?.is_none() {
         job.submission = JobSubmission::Scheduled;

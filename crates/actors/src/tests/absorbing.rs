@@ -14,7 +14,7 @@ use super::{
     world::{World, run},
 };
 
-fn order(number: u32, contact: &str) -> AppendCall {
+pub(super) fn order(number: u32, contact: &str) -> AppendCall {
     let body = format!(
         "{{\"OrderId\": {number}, \"OrderedOn\": \"2026-11-22T10:00:00Z\", \
          \"ContactId\": \"{contact}\"}}"
@@ -32,7 +32,7 @@ impl World {
     /// The code with which an upload of customers is refused.
     async fn open_refused(&self, id: InstanceId, as_of: Instant) -> ErrorCode {
         let manifest = manifest(as_of, vec![customers()]);
-        refused(self.node.open_snapshot(id, manifest).await).code
+        refused(self.node.open_snapshot(id, manifest, super::me()).await).code
     }
 }
 
@@ -207,7 +207,10 @@ fn a_configuration_that_changes_meanwhile_or_later_keeps_what_was_absorbed() {
         let job = stretched(&world, a).await;
         let mut renamed = orders_shown();
         renamed[0].activity_type = "Purchase".to_owned();
-        let answer = world.node.set_activities(a, renamed.clone()).await;
+        let answer = world
+            .node
+            .set_activities(a, renamed.clone(), super::me())
+            .await;
         let reproject = answer.expect("valid").job.expect("rows are loaded");
         world.wait(seconds(60));
         world.node.shared.look_after(false).await;
@@ -238,7 +241,7 @@ fn a_copy_of_a_simulated_instance_is_simulated() {
             name: InstanceName::parse("Copy").expect("name"),
             instance_type: InstanceType::Sandbox,
             copy_of: Some(a),
-            by: "tests".to_owned(),
+            by: super::me(),
         };
         let copy = world.node.create_instance(copy).await.expect("created").id;
         let job = world.node.jobs(copy, 1).await.expect("listed").remove(0);

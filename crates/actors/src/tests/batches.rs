@@ -189,7 +189,7 @@ fn a_change_in_between_is_committed_after_what_was_staged_and_by_itself() {
             rows_rejected_max_percent: 50.0,
             ..sanntid_types::Settings::default()
         };
-        let set = begun(world.node.set_settings(a, settings)).await;
+        let set = begun(world.node.set_settings(a, settings, super::me())).await;
         let second = begun(world.node.patch(a, city("b", "Moss"))).await;
         let before = world.kv.commits.count();
         drop(blocked);

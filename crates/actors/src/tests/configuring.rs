@@ -28,7 +28,7 @@ fn settings_are_published_at_once_and_survive_a_crash() {
     run(async {
         let mut world = World::new();
         let a = world.instance(1).await;
-        let set = world.node.set_settings(a, settings()).await;
+        let set = world.node.set_settings(a, settings(), super::me()).await;
         assert_eq!(set, Ok(settings()));
         assert_eq!(world.read(a).await.tenant.settings, settings());
         world.patch(a, city("a", "Moss")).await;
@@ -51,7 +51,10 @@ fn configuring_loaded_rows_makes_the_timeline_anew() {
         assert_eq!(world.timeline(a, "a").await, []);
         let generation = world.read(a).await.tenant.generation;
 
-        let answer = world.node.set_activities(a, orders_shown()).await;
+        let answer = world
+            .node
+            .set_activities(a, orders_shown(), super::me())
+            .await;
         let answer = answer.expect("valid");
         assert_eq!(answer.activities, orders_shown());
         let job = answer.job.expect("rows are loaded");
@@ -81,13 +84,16 @@ fn configuring_loaded_rows_makes_the_timeline_anew() {
         let mut hidden = orders_shown();
         hidden[0].show_in_timeline = false;
         for (activities, shown) in [(orders_shown(), true), (hidden, false)] {
-            let answer = world.node.set_activities(a, activities).await;
+            let answer = world.node.set_activities(a, activities, super::me()).await;
             assert_eq!(answer.expect("valid").job, None);
             assert_eq!(world.timeline(a, "a").await.len(), usize::from(shown));
         }
         world.crash().await;
         assert_eq!(world.timeline(a, "a").await, []);
-        let answer = world.node.set_activities(a, orders_shown()).await;
+        let answer = world
+            .node
+            .set_activities(a, orders_shown(), super::me())
+            .await;
         assert_eq!(answer.expect("valid").job, None);
         assert_eq!(world.timeline(a, "a").await, [order]);
     });
@@ -101,7 +107,11 @@ fn an_entity_that_was_configured_ahead_is_found_whatever_the_case_of_its_name() 
         let mut ahead = orders_shown();
         ahead[0].entity_name = EntityName::parse(&ORDERS.to_lowercase()).expect("name");
         ahead[0].relationship.to_entity = "shop_CONTACTS".to_owned();
-        world.node.set_activities(a, ahead).await.expect("valid");
+        world
+            .node
+            .set_activities(a, ahead, super::me())
+            .await
+            .expect("valid");
         let rows = (Some("a,Oslo,1,ka,\n"), Some(ORDER_ROWS));
         let job = world.refresh_with(a, noon(), rows.0, rows.1).await;
         assert_eq!(job.report.expect("a report").activities, 1);
@@ -117,7 +127,7 @@ fn an_invalid_configuration_changes_nothing() {
         let a = world.instance(1).await;
         let mut wrong = orders_shown();
         wrong[0].relationship.to_entity = "Shop_Nobody".to_owned();
-        let error = refused(world.node.set_activities(a, wrong).await);
+        let error = refused(world.node.set_activities(a, wrong, super::me()).await);
         assert_eq!(error.code, ErrorCode::InvalidArgument);
         assert_eq!(error.details[0].target, "[0].relationship.toEntity");
         assert_eq!(world.read(a).await.tenant.activities, []);
@@ -133,11 +143,11 @@ fn a_job_runs_though_its_caller_has_gone_away() {
         let rows = (Some("a,Oslo,1,ka,\n"), Some(ORDER_ROWS));
         world.refresh_with(a, noon(), rows.0, rows.1).await;
         let blocked = world.block(a).await;
-        let call = world.node.set_activities(a, orders_shown());
+        let call = world.node.set_activities(a, orders_shown(), super::me());
         assert!(call.now_or_never().is_none());
         drop(blocked);
         // Behind it in the same mailbox.
-        let set = world.node.set_settings(a, settings()).await;
+        let set = world.node.set_settings(a, settings(), super::me()).await;
         set.expect("set");
         let job = world.node.jobs(a, 1).await.expect("listed").remove(0);
         assert_eq!(job.kind, JobKind::Reproject);
@@ -159,9 +169,15 @@ fn a_clock_that_has_jumped_stops_writes_and_not_reads() {
             code(world.node.append(a, visit("v", "a", "t")).await),
             jumped
         );
-        assert_eq!(code(world.node.set_settings(a, settings()).await), jumped);
+        assert_eq!(
+            code(world.node.set_settings(a, settings(), super::me()).await),
+            jumped
+        );
         let upload = manifest(noon(), vec![customers()]);
-        assert_eq!(code(world.node.open_snapshot(a, upload).await), jumped);
+        assert_eq!(
+            code(world.node.open_snapshot(a, upload, super::me()).await),
+            jumped
+        );
         assert!(matches!(world.node.readiness(), Readiness::NotReady(_)));
         assert_eq!(world.city(a, "a").await.as_deref(), Some("Moss"));
         world.clock.trust(true);

@@ -182,11 +182,15 @@ fn a_store_that_panics_leaves_the_outcome_open_and_nothing_else() {
             as_of_margin: seconds(5),
             ..settings
         };
-        let set = world.node.set_settings(a, settings.clone());
+        let set = world.node.set_settings(a, settings.clone(), super::me());
         assert_eq!(code(world.crashing(a, set).await), None);
         world.running(a).await;
         assert_eq!(world.read(a).await.tenant.settings.as_of_margin, seconds(0));
-        world.node.set_settings(a, settings).await.expect("set");
+        world
+            .node
+            .set_settings(a, settings, super::me())
+            .await
+            .expect("set");
         assert_eq!(world.read(a).await.tenant.settings.as_of_margin, seconds(5));
         world.quiet().await;
     });

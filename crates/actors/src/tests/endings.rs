@@ -21,7 +21,7 @@ fn named(number: u128, name: &str) -> NewInstance {
         name: InstanceName::parse(name).expect("name"),
         instance_type: InstanceType::Trial,
         copy_of: None,
-        by: "somebody".to_owned(),
+        by: super::me(),
     }
 }
 
@@ -45,17 +45,19 @@ fn instances_are_created_renamed_and_listed() {
             ..named(0, "Any")
         };
         let any = node.create_instance(any).await.expect("created");
-        node.delete_instance(any.id).await.expect("deleted");
+        node.delete_instance(any.id, super::me())
+            .await
+            .expect("deleted");
         world.wait(seconds(5));
         let name = InstanceName::parse("Zwei").expect("name");
-        let renamed = world
-            .node
-            .rename_instance(id(2), name, "me".to_owned())
-            .await;
+        let renamed = world.node.rename_instance(id(2), name, super::me()).await;
         let renamed = renamed.expect("renamed");
-        assert_eq!((renamed.version, renamed.updated_by.as_str()), (2, "me"));
+        assert_eq!(
+            (renamed.version, renamed.updated_by.as_str()),
+            (2, "server")
+        );
         assert_eq!(renamed.updated_at, noon().plus(seconds(5)));
-        assert_eq!(renamed.created_by, "somebody");
+        assert_eq!(renamed.created_by, "server");
         world.crash().await;
         let listed = world.node.instances().await.expect("listed");
         let names: Vec<_> = listed.iter().map(|info| info.name.as_str()).collect();
@@ -75,21 +77,31 @@ fn a_deleted_instance_is_gone_at_once_and_its_id_begins_a_new_life() {
         }
         let upload = world.open(a, manifest(noon(), vec![customers()])).await;
         let name = EntityName::parse("Customer").expect("name");
-        let part = world.node.open_part(a, upload, name, 1, CSV).await;
+        let part = world
+            .node
+            .open_part(a, upload, name, 1, CSV, super::me())
+            .await;
         let mut part = part.expect("opened");
         part.write(b"CustomerId\n").expect("written");
-        world.node.delete_instance(a).await.expect("deleted");
+        world
+            .node
+            .delete_instance(a, super::me())
+            .await
+            .expect("deleted");
         assert_eq!(code(world.node.read(a).await), GONE);
         assert_eq!(code(world.node.patch(a, city("a", "Moss")).await), GONE);
         assert_eq!(
             code(world.node.append(a, visit("v", "a", "one")).await),
             GONE
         );
-        assert_eq!(code(world.node.commit_snapshot(a, upload).await), GONE);
+        assert_eq!(
+            code(world.node.commit_snapshot(a, upload, super::me()).await),
+            GONE
+        );
         assert_eq!(code(world.node.jobs(a, 1).await), GONE);
         let late = tokio::task::spawn_blocking(move || part.finish());
         assert_eq!(code(late.await.unwrap()), GONE);
-        assert_eq!(code(world.node.delete_instance(a).await), GONE);
+        assert_eq!(code(world.node.delete_instance(a, super::me()).await), GONE);
 
         world.instance(1).await;
         assert_eq!(world.city(a, "a").await.as_deref(), Some("Oslo"));
@@ -113,13 +125,17 @@ fn a_reset_instance_keeps_its_name_and_configuration_and_nothing_else() {
         };
         world
             .node
-            .set_settings(a, settings.clone())
+            .set_settings(a, settings.clone(), super::me())
             .await
             .expect("set");
         world.patch(a, city("a", "Hamar")).await;
         world.append(a, visit("v", "a", "one")).await;
         let before = world.node.instance(a).await.expect("described");
-        world.node.reset_instance(a).await.expect("reset");
+        world
+            .node
+            .reset_instance(a, super::me())
+            .await
+            .expect("reset");
         for _ in 0..2 {
             let info = world.node.instance(a).await.expect("described");
             assert_eq!(
@@ -154,10 +170,10 @@ fn writes_before_an_end_are_answered_and_those_behind_it_find_nothing() {
         let (a, b) = (world.instance(1).await, world.instance(2).await);
         let blocked = world.block(b).await;
         let before = begun(world.node.patch(a, city("a", "Hamar"))).await;
-        let delete = begun(world.node.delete_instance(a)).await;
+        let delete = begun(world.node.delete_instance(a, super::me())).await;
         let behind = begun(world.node.patch(a, city("a", "Moss"))).await;
         let read = begun(world.node.read(a)).await;
-        let again = begun(world.node.delete_instance(a)).await;
+        let again = begun(world.node.delete_instance(a, super::me())).await;
         drop(blocked);
         let (delete, again) = join(delete, again).await;
         delete.expect("deleted");
@@ -176,7 +192,11 @@ fn what_an_ended_life_left_is_removed_after_an_hour() {
         let a = world.instance(1).await;
         world.patch(a, city("a", "Hamar")).await;
         world.append(a, visit("v", "a", "one")).await;
-        world.node.delete_instance(a).await.expect("deleted");
+        world
+            .node
+            .delete_instance(a, super::me())
+            .await
+            .expect("deleted");
         let left = || {
             let snapshot = world.kv.inner.snapshot().unwrap();
             let spaces = [Space::Base, Space::Overlay, Space::Activities];
@@ -214,7 +234,10 @@ fn a_node_that_stops_answers_what_it_has_accepted() {
         let unavailable = Some(ErrorCode::TenantUnavailable);
         assert_eq!(code(world.node.patch(a, city("a", "4")).await), unavailable);
         assert_eq!(code(world.node.read(a).await), unavailable);
-        assert_eq!(code(world.node.delete_instance(a).await), unavailable);
+        assert_eq!(
+            code(world.node.delete_instance(a, super::me()).await),
+            unavailable
+        );
         world.restart().await;
         assert_eq!(world.city(a, "a").await.as_deref(), Some("3"));
         assert_eq!(world.position(a), 3);

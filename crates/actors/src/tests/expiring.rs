@@ -38,7 +38,10 @@ fn uploads_expire_with_their_files_and_loading_ones_do_not() {
         let gone = Some(ErrorCode::SnapshotNotFound);
         let sent = world.part(a, first, "Customer", (1, CSV), A.as_bytes());
         assert_eq!(code(sent.await), gone);
-        assert_eq!(code(world.node.commit_snapshot(a, first).await), gone);
+        assert_eq!(
+            code(world.node.commit_snapshot(a, first, super::me()).await),
+            gone
+        );
         expire(&world, end.plus(seconds(3599))).await;
         assert_eq!(files(&world).len(), 2, "kept for an hour");
         expire(&world, end.plus(seconds(3600))).await;
@@ -73,7 +76,11 @@ fn files_that_no_record_names_are_removed() {
         assert_eq!(files(&world).len(), 3);
         expire(&world, noon()).await;
         assert_eq!(files(&world).len(), 1);
-        world.node.commit_snapshot(a, upload).await.expect("whole");
+        world
+            .node
+            .commit_snapshot(a, upload, super::me())
+            .await
+            .expect("whole");
     });
 }
 
@@ -91,7 +98,7 @@ fn parts_survive_a_crash() {
         sent.await.expect("taken");
         let job = world
             .node
-            .commit_snapshot(a, upload)
+            .commit_snapshot(a, upload, super::me())
             .await
             .expect("committed");
         let job = world.ended(a, job.id).await;

@@ -47,7 +47,7 @@ fn a_write_whose_commit_fails_has_no_answer_and_the_tenant_reads_what_became_of_
                     code(world.node.append(b, visit("w", "a", "t")).await),
                     POISONED
                 );
-                let set = world.node.set_settings(a, Settings::default());
+                let set = world.node.set_settings(a, Settings::default(), super::me());
                 assert_eq!(code(set.await), POISONED);
             }
             assert_eq!(
@@ -85,7 +85,7 @@ fn a_change_whose_commit_fails_shows_after_the_store_has_recovered_if_it_was_sto
                 ..Settings::default()
             };
             kv.fail_after(0, fault);
-            let set = world.node.set_settings(a, settings);
+            let set = world.node.set_settings(a, settings, super::me());
             assert_eq!(set.await, Err(CallError::Unknown));
             assert_eq!(margin().await, seconds(0));
             // Upkeep alone brings it about: nobody has to write first.
@@ -130,9 +130,9 @@ fn an_instance_whose_end_was_stored_takes_no_more_writes() {
             world.patch(a, city("a", "Hamar")).await;
             kv.fail_after(0, Fault::Stored);
             let ended = if again {
-                world.node.reset_instance(a)
+                world.node.reset_instance(a, super::me())
             } else {
-                world.node.delete_instance(a)
+                world.node.delete_instance(a, super::me())
             };
             assert_eq!(ended.await, Err(CallError::Unknown));
             assert_eq!(world.city(a, "a").await.as_deref(), Some("Hamar"));
@@ -171,16 +171,16 @@ fn while_the_disk_is_full_writes_are_refused_and_leave_no_trace() {
             );
             let (patch, append) = writes.await;
             assert_eq!((code(patch), code(append)), (full, full));
-            let set = world.node.set_settings(a, Settings::default());
-            set.await.expect("nothing is to be written");
+            let set = world.node.set_settings(a, Settings::default(), super::me());
+            assert_eq!(code(set.await), full, "it would have no record");
             assert_eq!(
                 code(
                     world
                         .node
-                        .set_activities(a, Vec::new())
+                        .set_activities(a, Vec::new(), super::me())
                         .await
                         .map(drop)
-                        .and(world.node.delete_instance(a).await)
+                        .and(world.node.delete_instance(a, super::me()).await)
                 ),
                 full
             );

@@ -63,7 +63,7 @@ fn a_job_that_nobody_runs_is_interrupted_by_the_next_one() {
         world.kv.inner.commit(batch).unwrap();
         let job = world
             .node
-            .submit_job(a, JobRequest::Reproject)
+            .submit_job(a, JobRequest::Reproject, super::me())
             .await
             .expect("taken");
         assert_eq!(world.ended(a, job.id).await.status, JobStatus::Successful);
@@ -106,7 +106,7 @@ fn jobs_wait_for_a_store_that_can_t_take_their_records() {
         for (id, job) in [(a, &first), (b, &second)] {
             assert!(!status(&world, id, job).await.is_ended());
         }
-        let cancel = world.node.cancel_job(b, second.id).await;
+        let cancel = world.node.cancel_job(b, second.id, super::me()).await;
         assert_eq!(code(cancel), Some(ErrorCode::DiskFull));
         world.kv.fill(false);
         while !status(&world, b, &second).await.is_ended() {
@@ -158,9 +158,9 @@ fn deleting_or_resetting_an_instance_ends_its_running_refresh() {
             let waiting = world.upload(a, noon(), ROWS).await;
             let other = world.upload(b, noon(), ROWS).await;
             let ended = if again {
-                world.node.reset_instance(a)
+                world.node.reset_instance(a, super::me())
             } else {
-                world.node.delete_instance(a)
+                world.node.delete_instance(a, super::me())
             };
             ended.await.expect("ended");
             let gone = if again {

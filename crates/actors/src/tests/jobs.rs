@@ -96,13 +96,17 @@ fn a_waiting_job_is_cancelled_at_once_and_a_running_one_as_soon_as_it_notices() 
         let first = held(&world, a).await;
         let second = world.upload(a, noon(), ROWS).await;
         let third = world.upload(a, noon(), ROWS).await;
-        let cancelled = world.node.cancel_job(a, second.id).await.expect("a job");
+        let cancelled = world
+            .node
+            .cancel_job(a, second.id, super::me())
+            .await
+            .expect("a job");
         assert_eq!(cancelled.status, JobStatus::Aborted);
         assert_eq!(
             cancelled.error.expect("a reason").code,
             ErrorCode::Cancelled
         );
-        let cancel = world.node.cancel_job(a, first.id);
+        let cancel = world.node.cancel_job(a, first.id, super::me());
         let cancel = begun(cancel).await;
         let progress = world.node.shared.refreshes.progress(a, first.id);
         let progress = progress.expect("it runs");
@@ -116,11 +120,18 @@ fn a_waiting_job_is_cancelled_at_once_and_a_running_one_as_soon_as_it_notices() 
         assert_eq!(world.read(a).await.tenant.generation, Generation(2));
         assert_eq!(tables(&world, a), [TableState::Live; 2], "given up");
 
-        let again = world.node.cancel_job(a, third.id).await.expect("a job");
+        let again = world
+            .node
+            .cancel_job(a, third.id, super::me())
+            .await
+            .expect("a job");
         assert_eq!(again, third, "of an ended job it changes nothing");
         let nobody = JobId(uuid::Uuid::from_u128(7));
         let missing = Some(ErrorCode::JobNotFound);
-        assert_eq!(code(world.node.cancel_job(a, nobody).await), missing);
+        assert_eq!(
+            code(world.node.cancel_job(a, nobody, super::me()).await),
+            missing
+        );
         assert_eq!(code(world.node.job(a, nobody).await), missing);
         assert_eq!(code(world.node.job_rejections(a, nobody, 1).await), missing);
     });
@@ -151,9 +162,15 @@ fn jobs_that_wait_are_limited() {
         let world = World::with(few, memory());
         let a = world.instance(1).await;
         held(&world, a).await;
-        let job = world.node.submit_job(a, JobRequest::Reproject).await;
+        let job = world
+            .node
+            .submit_job(a, JobRequest::Reproject, super::me())
+            .await;
         let job = job.expect("there is room");
-        let again = world.node.submit_job(a, JobRequest::Reproject).await;
+        let again = world
+            .node
+            .submit_job(a, JobRequest::Reproject, super::me())
+            .await;
         assert_eq!(again.expect("joined").id, job.id);
         let upload = manifest(noon(), vec![customers()]);
         let upload = world.open(a, upload).await;
@@ -161,14 +178,14 @@ fn jobs_that_wait_are_limited() {
         let part = (1, CSV);
         let sent = world.part(a, upload, "Customer", part, content.as_bytes());
         sent.await.expect("taken");
-        let error = refused(world.node.commit_snapshot(a, upload).await);
+        let error = refused(world.node.commit_snapshot(a, upload, super::me()).await);
         assert_eq!(error.code, ErrorCode::Overloaded);
         assert_eq!(error.target.as_deref(), Some("jobsQueued"));
         world.kv.loads.reopen();
         world.ended(a, job.id).await;
         world
             .node
-            .commit_snapshot(a, upload)
+            .commit_snapshot(a, upload, super::me())
             .await
             .expect("there is room");
     });
@@ -181,7 +198,11 @@ fn without_a_configured_source_a_refresh_has_nothing_to_do() {
         let a = world.instance(1).await;
         let job = world
             .node
-            .submit_job(a, JobRequest::Refresh(RefreshRequest::default()))
+            .submit_job(
+                a,
+                JobRequest::Refresh(RefreshRequest::default()),
+                super::me(),
+            )
             .await;
         let job = job.expect("taken");
         assert_eq!(
@@ -205,7 +226,11 @@ fn a_configuration_that_changes_during_a_refresh_is_the_one_that_shows() {
             rows_rejected_max_percent: 50.0,
             ..sanntid_types::Settings::default()
         };
-        world.node.set_settings(a, lenient).await.expect("set");
+        world
+            .node
+            .set_settings(a, lenient, super::me())
+            .await
+            .expect("set");
         world.kv.loads.close();
         let rows = "a,Oslo,1,ka,\nb,Oslo,much,kb,\n";
         let order_rows = "1,2026-11-20T10:00:00Z,ka\n2,2026-11-20T10:00:00Z,kb\n";
@@ -213,7 +238,10 @@ fn a_configuration_that_changes_during_a_refresh_is_the_one_that_shows() {
             .upload_with(a, noon(), Some(rows), Some(order_rows))
             .await;
         world.kv.loads.somebody_waits().await;
-        let answer = world.node.set_activities(a, orders_shown()).await;
+        let answer = world
+            .node
+            .set_activities(a, orders_shown(), super::me())
+            .await;
         assert_eq!(answer.expect("valid").job, None, "nothing is loaded yet");
         world.kv.loads.reopen();
         let job = world.ended(a, job.id).await;

@@ -27,10 +27,15 @@ fn an_unknown_instance_is_not_found_and_costs_no_slot() {
             code(world.node.append(nobody, visit("v", "a", "t")).await),
             code(world.node.read(nobody).await),
             code(world.node.instance(nobody).await),
-            code(world.node.delete_instance(nobody).await),
-            code(world.node.reset_instance(nobody).await),
+            code(world.node.delete_instance(nobody, super::me()).await),
+            code(world.node.reset_instance(nobody, super::me()).await),
             code(world.node.jobs(nobody, 10).await),
-            code(world.node.set_activities(nobody, Vec::new()).await),
+            code(
+                world
+                    .node
+                    .set_activities(nobody, Vec::new(), super::me())
+                    .await,
+            ),
         ];
         assert_eq!(answers, [Some(ErrorCode::InstanceNotFound); 8]);
         assert_eq!(world.node.shared.registry.len(), 0);
@@ -64,7 +69,11 @@ fn a_tenant_whose_state_is_corrupt_is_out_of_service_and_its_neighbour_is_not() 
         }
         world.patch(b, city("a", "Moss")).await;
         // It can be deleted, and the id is free again.
-        world.node.delete_instance(a).await.expect("deleted");
+        world
+            .node
+            .delete_instance(a, super::me())
+            .await
+            .expect("deleted");
         assert_eq!(
             code(world.node.read(a).await),
             Some(ErrorCode::InstanceNotFound)
@@ -182,7 +191,11 @@ fn a_refusal_for_want_of_an_instance_is_the_same_in_and_out_of_memory() {
         let a = world.instance(1).await;
         evict(&world, a).await;
         assert_eq!(world.node.shared.registry.len(), 0);
-        world.node.delete_instance(a).await.expect("deleted");
+        world
+            .node
+            .delete_instance(a, super::me())
+            .await
+            .expect("deleted");
         assert_eq!(
             code(world.node.read(a).await),
             Some(ErrorCode::InstanceNotFound)
@@ -204,7 +217,7 @@ fn a_change_that_gives_up_waiting_leaves_no_second_owner() {
         let serial = world.node.shared.registry.serial(a);
         let blocked = world.block(b).await;
         assert_eq!(
-            code(world.node.delete_instance(a).await),
+            code(world.node.delete_instance(a, super::me()).await),
             Some(ErrorCode::TenantUnavailable)
         );
         // The old owner is still there: nobody else may come before it is gone.
@@ -230,7 +243,7 @@ fn a_caller_that_goes_away_from_a_change_leaves_the_instance_in_service() {
         let world = World::new();
         let (a, b) = (world.instance(1).await, world.instance(2).await);
         let blocked = world.block(b).await;
-        let delete = begun(world.node.delete_instance(a)).await;
+        let delete = begun(world.node.delete_instance(a, super::me())).await;
         drop(delete);
         drop(blocked);
         world.patch(a, city("a", "Hamar")).await;

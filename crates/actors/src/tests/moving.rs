@@ -110,12 +110,16 @@ fn a_key_is_held_by_one_profile_whichever_column_it_stands_in() {
             rows_rejected_max_percent: 50.0,
             ..sanntid_types::Settings::default()
         };
-        world.node.set_settings(a, lenient).await.expect("set");
+        world
+            .node
+            .set_settings(a, lenient, super::me())
+            .await
+            .expect("set");
         let sent = world.part(a, upload, "Customer", (1, CSV), content.as_bytes());
         sent.await.expect("taken");
         let job = world
             .node
-            .commit_snapshot(a, upload)
+            .commit_snapshot(a, upload, super::me())
             .await
             .expect("committed");
         let job = world.ended(a, job.id).await;
@@ -140,7 +144,7 @@ fn duplicates_are_found_across_parts_and_steps() {
         }
         let job = world
             .node
-            .commit_snapshot(a, upload)
+            .commit_snapshot(a, upload, super::me())
             .await
             .expect("committed");
         let job = world.ended(a, job.id).await;

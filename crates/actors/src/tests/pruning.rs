@@ -38,7 +38,10 @@ fn old_jobs_go_with_their_rows_but_the_last_good_refresh_stays() {
             assert_eq!(job.status, JobStatus::Failed, "{:?}", job.error);
             bad.push(job.id);
         }
-        let job = world.node.submit_job(a, JobRequest::Reproject).await;
+        let job = world
+            .node
+            .submit_job(a, JobRequest::Reproject, super::me())
+            .await;
         let last = world.ended(a, job.expect("taken").id).await;
         assert_eq!(last.status, JobStatus::Successful);
         let rows = world.node.job_rejections(a, bad[0], 10).await;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, RngSeed};
-use sanntid_engine::{CallError, Tenants};
+use sanntid_engine::{CallError, Erased, Tenants};
 use sanntid_store::{Fault, FaultyKv, Kv, MemoryKv};
 use sanntid_types::{Clock, ErrorCode, InstanceId, Instant, JobStatus, RefreshClears, Settings};
 
@@ -36,6 +36,7 @@ enum Step {
         name: u8,
     },
     Clears(bool),
+    Erase(usize),
     Wait(u64),
     Panic,
     Evict,
@@ -54,6 +55,7 @@ fn step() -> impl Strategy<Value = Step> {
         5 => (0..20_u64, prop::array::uniform3(prop::bool::weighted(0.7)), any::<u8>())
             .prop_map(|(back, present, name)| Step::Refresh { back, present, name }),
         1 => any::<bool>().prop_map(Step::Clears),
+        2 => (0..3_usize).prop_map(Step::Erase),
         4 => prop_oneof![9 => 1..10_u64, 1 => Just(TTL.as_secs())].prop_map(Step::Wait),
         2 => Just(Step::Panic),
         1 => Just(Step::Evict),
@@ -132,6 +134,20 @@ impl Model {
         self.accept(clock);
         self.activities.insert(activity, (profile, title));
         Ok(false)
+    }
+
+    /// Forgets what was written of a profile; says how many fields and activities had not ended.
+    fn erase(&mut self, profile: usize, clock: Instant) -> Result<(u64, u64), ErrorCode> {
+        let live = |model: &Self| model.live(clock);
+        let before = live(self);
+        let patches = self.patches.remove(&profile);
+        let activities = self.activities.len();
+        self.activities.retain(|_, (of, _)| *of != profile);
+        let erased = (activities - self.activities.len()) as u64;
+        if !self.source.contains_key(&profile) && patches.is_none() && erased == 0 {
+            return Err(ErrorCode::ProfileNotFound);
+        }
+        Ok((before - live(self), erased))
     }
 
     fn city(&self, profile: usize, clock: Instant) -> Option<String> {
@@ -242,10 +258,22 @@ impl Run {
                     refresh_clears: clears[usize::from(always)],
                     ..Settings::default()
                 };
-                let set = self.world.node.set_settings(self.id, settings).await;
+                let set = self
+                    .world
+                    .node
+                    .set_settings(self.id, settings, super::me())
+                    .await;
                 set.expect("set");
                 self.model.always = always;
                 self.model.clear();
+            }
+            Step::Erase(profile) => {
+                let expected = self.model.erase(profile, clock);
+                let by = super::me();
+                let id = super::samples::profile_id(IDS[profile]);
+                let answer = self.world.node.erase(self.id, id, by).await;
+                let counts = |erased: Erased| (erased.overlay_fields, erased.activities);
+                assert_eq!(told(answer).map(counts), expected.map_err(Some));
             }
             Step::Refresh {
                 back,
@@ -268,7 +296,7 @@ impl Run {
             Step::Reset => {
                 self.world
                     .node
-                    .reset_instance(self.id)
+                    .reset_instance(self.id, super::me())
                     .await
                     .expect("reset");
                 let always = self.model.always;
@@ -295,7 +323,11 @@ impl Run {
         let as_of = now.minus(seconds(back));
         let new = manifest(as_of, vec![customers()]);
         if self.model.as_of.is_some_and(|current| as_of < current) {
-            let open = self.world.node.open_snapshot(self.id, new).await;
+            let open = self
+                .world
+                .node
+                .open_snapshot(self.id, new, super::me())
+                .await;
             assert_eq!(told(open.map(drop)), Err(Some(ErrorCode::AsOfOutdated)));
             return;
         }

@@ -91,14 +91,20 @@ fn an_instance_can_have_its_updates_outlive_refreshes() {
             refresh_clears,
             ..Settings::default()
         };
-        let answer = world.node.set_settings(a, set(RefreshClears::Never)).await;
+        let answer = world
+            .node
+            .set_settings(a, set(RefreshClears::Never), super::me())
+            .await;
         answer.expect("set");
         world.patch(a, city("a", "Hamar")).await;
         world.wait(seconds(1));
         let job = world.refresh(a, noon(), ROWS).await;
         assert_eq!(report(&job).overlay_fields_kept, 1);
         assert_eq!(world.city(a, "a").await.as_deref(), Some("Hamar"));
-        let answer = world.node.set_settings(a, set(RefreshClears::Always)).await;
+        let answer = world
+            .node
+            .set_settings(a, set(RefreshClears::Always), super::me())
+            .await;
         answer.expect("set");
         assert_eq!(world.city(a, "a").await.as_deref(), Some("Oslo"));
     });
@@ -111,7 +117,7 @@ fn the_as_of_of_a_refresh_is_neither_outdated_nor_far_ahead() {
         let a = world.empty_instance(1).await;
         let open = |as_of| {
             let new = manifest(as_of, vec![customers()]);
-            world.node.open_snapshot(a, new)
+            world.node.open_snapshot(a, new, super::me())
         };
         assert_eq!(
             code(open(noon().plus(seconds(301))).await),
@@ -133,7 +139,7 @@ fn the_as_of_of_a_refresh_is_neither_outdated_nor_far_ahead() {
         let sent = world.part(a, upload, "Customer", part, content.as_bytes());
         sent.await.expect("taken");
         world.refresh(a, noon().plus(seconds(6)), ROWS).await;
-        let error = refused(world.node.commit_snapshot(a, upload).await);
+        let error = refused(world.node.commit_snapshot(a, upload, super::me()).await);
         assert_eq!(error.code, ErrorCode::AsOfOutdated);
         assert_eq!(world.read(a).await.tenant.generation, Generation(3));
     });
@@ -334,7 +340,7 @@ fn a_refresh_of_orders_before_any_customer_is_refused_and_profiles_stay_unknown(
         let content = ORDERS_HEADER.as_bytes();
         let sent = world.part(a, upload, ORDERS, (1, CSV), content);
         sent.await.expect("taken");
-        let error = refused(world.node.commit_snapshot(a, upload).await);
+        let error = refused(world.node.commit_snapshot(a, upload, super::me()).await);
         assert_eq!(error.code, ErrorCode::InvalidArgument);
         assert_eq!(
             code(world.node.patch(a, city("a", "Moss")).await),

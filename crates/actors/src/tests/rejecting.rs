@@ -26,7 +26,11 @@ fn rows_that_can_t_be_used_are_listed_with_their_reason() {
             rows_rejected_max_percent: 60.0,
             ..Settings::default()
         };
-        world.node.set_settings(a, lenient).await.expect("set");
+        world
+            .node
+            .set_settings(a, lenient, super::me())
+            .await
+            .expect("set");
         let rows = "a,Oslo,1,ka;k2,\n\
                     b,Bergen,many,kb,\n\
                     a,Moss,1,,\n\
@@ -102,7 +106,7 @@ fn too_many_rejected_rows_fail_a_refresh_which_then_changes_nothing() {
                 rows_rejected_max_percent,
                 ..Settings::default()
             };
-            world.node.set_settings(a, settings)
+            world.node.set_settings(a, settings, super::me())
         };
         set(33.3).await.expect("set");
         let rows = "a,Trondheim,1,ka,\nb,Trondheim,2,kb,\nc,Trondheim,much,kc,\n";
@@ -142,7 +146,7 @@ fn an_unreadable_part_fails_a_refresh_and_is_named() {
         sent.await.expect("taken");
         let job = world
             .node
-            .commit_snapshot(a, upload)
+            .commit_snapshot(a, upload, super::me())
             .await
             .expect("committed");
         let job = world.ended(a, job.id).await;

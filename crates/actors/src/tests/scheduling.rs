@@ -32,7 +32,10 @@ fn a_crash_neither_loses_nor_doubles_what_is_due() {
     run(async {
         let mut world = World::new();
         let id = world.empty_instance(1).await;
-        let put = world.node.put_schedules(id, vec![hourly()]).await;
+        let put = world
+            .node
+            .put_schedules(id, vec![hourly()], super::me())
+            .await;
         put.expect("taken");
         assert_eq!(started(&world, id).await, 0);
         world.wait(seconds(3 * 3600));
@@ -58,7 +61,11 @@ fn what_was_not_to_be_followed_is_not_made_up_for() {
             is_active,
             ..hourly()
         };
-        let put = |is_active| world.node.put_schedules(id, vec![with(is_active)]);
+        let put = |is_active| {
+            world
+                .node
+                .put_schedules(id, vec![with(is_active)], super::me())
+        };
         put(false).await.expect("taken");
         world.wait(seconds(7200));
         assert_eq!(started(&world, id).await, 0);
@@ -68,7 +75,10 @@ fn what_was_not_to_be_followed_is_not_made_up_for() {
         // The same again changes nothing of what is due.
         put(true).await.expect("taken");
         assert_eq!(started(&world, id).await, 1);
-        let deleted = world.node.delete_schedule(id, hourly().id).await;
+        let deleted = world
+            .node
+            .delete_schedule(id, hourly().id, super::me())
+            .await;
         deleted.expect("there");
         world.wait(seconds(3600));
         assert_eq!(started(&world, id).await, 1);
@@ -80,12 +90,23 @@ fn schedules_live_on_with_a_reset_and_end_with_their_instance() {
     run(async {
         let world = World::new();
         let id = world.empty_instance(1).await;
-        let put = world.node.put_schedules(id, vec![hourly()]).await;
+        let put = world
+            .node
+            .put_schedules(id, vec![hourly()], super::me())
+            .await;
         put.expect("taken");
-        world.node.reset_instance(id).await.expect("emptied");
+        world
+            .node
+            .reset_instance(id, super::me())
+            .await
+            .expect("emptied");
         world.wait(seconds(3600));
         assert_eq!(started(&world, id).await, 1);
-        world.node.delete_instance(id).await.expect("deleted");
+        world
+            .node
+            .delete_instance(id, super::me())
+            .await
+            .expect("deleted");
         world.wait(seconds(3600));
         world.node.shared.follow_schedules().await;
         assert!(world.node.schedules(id).await.is_err());

@@ -48,7 +48,11 @@ impl World {
     /// Simulates, and compares with what a dry run has said right before.
     pub(super) async fn simulated(&self, id: InstanceId, request: SimulationRequest) -> JobReport {
         let dry = self.dry(id, request.clone()).await;
-        let job = self.node.simulate(id, request).await.expect("a job");
+        let job = self
+            .node
+            .simulate(id, request, super::me())
+            .await
+            .expect("a job");
         let job = self.ended(id, job.id).await;
         assert_eq!((job.status, &job.error), (JobStatus::Successful, &None));
         let report = job.report.expect("a report");
@@ -215,7 +219,7 @@ fn what_can_t_be_simulated_is_refused_and_changes_nothing() {
             name: InstanceName::parse("Contoso").expect("name"),
             instance_type: InstanceType::Production,
             copy_of: None,
-            by: "tests".to_owned(),
+            by: super::me(),
         };
         let productive = world
             .node
@@ -257,10 +261,10 @@ fn what_can_t_be_simulated_is_refused_and_changes_nothing() {
                 (dry.code, dry.target.as_deref().filter(|_| target.is_some())),
                 (code, target)
             );
-            let real = refused(world.node.simulate(instance, request).await);
+            let real = refused(world.node.simulate(instance, request, super::me()).await);
             assert_eq!(real, dry, "a dry run is refused for the same reason");
         }
-        let real = refused(world.node.simulate(productive, at(0)).await);
+        let real = refused(world.node.simulate(productive, at(0), super::me()).await);
         assert_eq!(real.code, ErrorCode::InvalidArgument);
         assert_eq!(world.dry(productive, at(0)).await.report.profiles, 2);
         for instance in [a, productive] {
@@ -282,7 +286,11 @@ pub(super) async fn stretched(world: &World, id: InstanceId) -> Job {
         duration_secs: 60,
         ..absorbing(0)
     };
-    let job = world.node.simulate(id, request).await.expect("a job");
+    let job = world
+        .node
+        .simulate(id, request, super::me())
+        .await
+        .expect("a job");
     until(|| world.node.shared.refreshes.progress(id, job.id).is_some()).await;
     job
 }
@@ -324,7 +332,11 @@ fn a_stretched_simulation_is_cancelled_at_once_and_nothing_has_changed() {
         let a = world.instance(1).await;
         world.patch(a, city("a", "Hamar")).await;
         let job = stretched(&world, a).await;
-        let job = world.node.cancel_job(a, job.id).await.expect("a job");
+        let job = world
+            .node
+            .cancel_job(a, job.id, super::me())
+            .await
+            .expect("a job");
         assert_eq!((job.status, job.report), (JobStatus::Aborted, None));
         assert_eq!(world.cities(a, "a").await, both("Hamar", "Oslo"));
         assert!(!world.is_simulated(a).await);
@@ -341,7 +353,11 @@ fn a_restart_interrupts_a_stretched_simulation_and_what_waits_behind_it_goes_on(
         let a = world.instance(1).await;
         world.patch(a, city("a", "Hamar")).await;
         let first = stretched(&world, a).await;
-        let second = world.node.simulate(a, at(0)).await.expect("a job");
+        let second = world
+            .node
+            .simulate(a, at(0), super::me())
+            .await
+            .expect("a job");
         assert_ne!(first.id, second.id, "each is a job of its own");
         world.restart().await;
         let first = world.ended(a, first.id).await;
@@ -359,7 +375,11 @@ fn a_simulation_waits_for_the_running_job_and_takes_what_that_has_loaded() {
         let world = World::new();
         let a = world.instance(1).await;
         let first = held(&world, a).await;
-        let second = world.node.simulate(a, at(0)).await.expect("a job");
+        let second = world
+            .node
+            .simulate(a, at(0), super::me())
+            .await
+            .expect("a job");
         assert_eq!(second.status, JobStatus::Queued);
         world.kv.loads.reopen();
         assert_eq!(world.ended(a, first.id).await.status, JobStatus::Successful);
@@ -373,7 +393,11 @@ fn a_simulation_waits_for_the_running_job_and_takes_what_that_has_loaded() {
         world.kv.loads.close();
         let first = world.upload(a, noon().plus(seconds(9)), ROWS).await;
         world.kv.loads.somebody_waits().await;
-        let outdated = world.node.simulate(a, at(5)).await.expect("a job");
+        let outdated = world
+            .node
+            .simulate(a, at(5), super::me())
+            .await
+            .expect("a job");
         world.kv.loads.reopen();
         world.ended(a, first.id).await;
         let outdated = world.ended(a, outdated.id).await;

@@ -16,7 +16,7 @@ use super::{
     samples::{city, code, noon, seconds},
     world::{World, begun, run, until},
 };
-use crate::refresh::{Failure, Progress, Run, Stop, read_apart};
+use crate::refresh::{Failure, Progress, Run, Stop, read_apart, within};
 
 const ORDER_ROWS: &str = "1,2026-11-20T10:00:00Z,ka\n2,2026-11-20T10:00:00Z,kb\n";
 
@@ -66,7 +66,7 @@ async fn stop_at(by: By, gate: fn(&ProbeKv) -> &Gate, number: u64) -> Option<Opt
     let stage = running_stage(&world, id, &job);
     let stopped = match by {
         By::Cancel => {
-            let cancel = begun(world.node.cancel_job(id, job.id)).await;
+            let cancel = begun(world.node.cancel_job(id, job.id, super::me())).await;
             until(|| runs().is_none_or(|progress| progress.check().is_err())).await;
             gate.reopen();
             cancel.await.expect("a job")
@@ -183,6 +183,30 @@ fn a_thread_that_hangs_at_its_source_is_left_behind_and_does_nothing_when_it_com
 }
 
 #[test]
+fn a_look_that_does_not_come_back_is_given_up_and_with_too_many_there_is_none() {
+    run(async {
+        let world = World::new();
+        let left_behind = &world.node.shared.refreshes.left_behind;
+        let soon = || (seconds(1) / 1000, "a test".to_owned());
+        let mut releases = Vec::new();
+        for count in 1..=16 {
+            let (release, released) = mpsc::channel::<()>();
+            let looked = within(left_behind, soon(), move || released.recv().is_ok()).await;
+            assert_eq!(looked.expect("there is room"), None);
+            assert_eq!(left_behind.count(), count);
+            releases.push(release);
+        }
+        let refused = within(left_behind, soon(), || ()).await;
+        assert_eq!(refused.expect_err("too many").code, ErrorCode::Overloaded);
+        drop(releases);
+        until(|| left_behind.count() == 0).await;
+        let late = (seconds(60), "a test".to_owned());
+        let answer = within(left_behind, late, || 7).await;
+        assert_eq!(answer.expect("there is room"), Some(7));
+    });
+}
+
+#[test]
 fn a_slow_thread_that_works_is_waited_for() {
     run(async {
         let world = World::new();
@@ -229,7 +253,7 @@ fn a_clock_that_jumps_takes_no_time_from_a_refresh_and_it_goes_on_when_confirmed
                     world.node.shared.look_after(false).await;
                 }
             } else {
-                let confirmed = world.node.confirm_clock();
+                let confirmed = world.node.confirm_clock(super::me()).await.expect("noted");
                 assert_eq!((confirmed.now, confirmed.is_trusted), (jumped, true));
             }
             let job = world.ended(id, job.id).await;

@@ -28,7 +28,7 @@ fn a_commit_takes_the_attributes_of_the_part_that_is_there() {
         let name = EntityName::parse("Customer").expect("name");
         let other = world
             .node
-            .open_part(a, upload, name, 1, PartFormat::Parquet)
+            .open_part(a, upload, name, 1, PartFormat::Parquet, super::me())
             .await;
         let mut other = other.expect("opened");
         other.write(MEASURES).expect("written");
@@ -36,7 +36,7 @@ fn a_commit_takes_the_attributes_of_the_part_that_is_there() {
         world.kv.commits.close();
         let finish = tokio::task::spawn_blocking(move || other.finish());
         world.kv.commits.somebody_waits().await;
-        let commit = begun(world.node.commit_snapshot(a, upload)).await;
+        let commit = begun(world.node.commit_snapshot(a, upload, super::me())).await;
         world.kv.commits.reopen();
         finish.await.expect("no panic").expect("taken");
         let job = commit.await.expect("committed");
@@ -61,11 +61,11 @@ fn a_repeated_commit_reads_no_part_again() {
         let part = (1, PartFormat::Parquet);
         let sent = world.part(a, upload, "Customer", part, CUSTOMERS);
         sent.await.expect("taken");
-        let job = world.node.commit_snapshot(a, upload).await;
+        let job = world.node.commit_snapshot(a, upload, super::me()).await;
         let job = job.expect("committed");
         world.ended(a, job.id).await;
         // Its files are gone by now.
-        let again = world.node.commit_snapshot(a, upload).await;
+        let again = world.node.commit_snapshot(a, upload, super::me()).await;
         assert_eq!(again.expect("the same").id, job.id);
     });
 }

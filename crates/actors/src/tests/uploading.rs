@@ -57,7 +57,7 @@ fn parts_of_every_encoding_are_loaded_in_their_order() {
         let a = world.empty_instance(1).await;
         let opened = world
             .node
-            .open_snapshot(a, manifest(noon(), vec![customers()]));
+            .open_snapshot(a, manifest(noon(), vec![customers()]), super::me());
         let opened = opened.await.expect("opened");
         assert_eq!(opened.state, SnapshotState::Open);
         assert_eq!(opened.expires_at, noon().plus(seconds(24 * 3600)));
@@ -82,7 +82,7 @@ fn parts_of_every_encoding_are_loaded_in_their_order() {
         }
         let job = world
             .node
-            .commit_snapshot(a, opened.id)
+            .commit_snapshot(a, opened.id, super::me())
             .await
             .expect("committed");
         let job = world.ended(a, job.id).await;
@@ -109,7 +109,7 @@ fn a_repeated_part_takes_the_place_of_the_first_one() {
         assert_eq!(files(&world).len(), 1);
         let job = world
             .node
-            .commit_snapshot(a, upload)
+            .commit_snapshot(a, upload, super::me())
             .await
             .expect("committed");
         let job = world.ended(a, job.id).await;
@@ -125,13 +125,16 @@ fn a_part_that_is_not_finished_was_never_sent() {
         let a = world.empty_instance(1).await;
         let upload = opened(&world, a, vec![customers()]).await;
         let name = EntityName::parse("Customer").expect("name");
-        let part = world.node.open_part(a, upload, name, 1, CSV).await;
+        let part = world
+            .node
+            .open_part(a, upload, name, 1, CSV, super::me())
+            .await;
         let mut part = part.expect("opened");
         part.write(A.as_bytes()).expect("written");
         assert_eq!(files(&world).len(), 1);
         drop(part);
         assert_eq!(files(&world).len(), 0);
-        let error = refused(world.node.commit_snapshot(a, upload).await);
+        let error = refused(world.node.commit_snapshot(a, upload, super::me()).await);
         assert_eq!(error.code, ErrorCode::InvalidArgument);
     });
 }
@@ -148,7 +151,7 @@ fn what_is_missing_at_the_commit_is_named() {
             let sent = world.part(a, upload, ORDERS, part, orders_content.as_bytes());
             sent.await.expect("taken");
         }
-        let error = refused(world.node.commit_snapshot(a, upload).await);
+        let error = refused(world.node.commit_snapshot(a, upload, super::me()).await);
         let told: Vec<_> = error
             .details
             .iter()
@@ -167,13 +170,17 @@ fn what_is_missing_at_the_commit_is_named() {
         sent.await.expect("taken");
         let sent = world.part(a, upload, ORDERS, (3, CSV), ORDERS_HEADER.as_bytes());
         sent.await.expect("taken");
-        world.node.commit_snapshot(a, upload).await.expect("whole");
+        world
+            .node
+            .commit_snapshot(a, upload, super::me())
+            .await
+            .expect("whole");
 
         let b = world.empty_instance(2).await;
         let upload = opened(&world, b, vec![orders()]).await;
         let sent = world.part(b, upload, ORDERS, (1, CSV), orders_content.as_bytes());
         sent.await.expect("taken");
-        let error = refused(world.node.commit_snapshot(b, upload).await);
+        let error = refused(world.node.commit_snapshot(b, upload, super::me()).await);
         assert_eq!(error.details[0].target, "Customer");
     });
 }
@@ -188,18 +195,21 @@ fn a_repeated_commit_answers_the_same_job_and_closes_the_upload() {
         sent.await.expect("taken");
         let job = world
             .node
-            .commit_snapshot(a, upload)
+            .commit_snapshot(a, upload, super::me())
             .await
             .expect("committed");
         for _ in 0..2 {
-            let again = world.node.commit_snapshot(a, upload).await;
+            let again = world.node.commit_snapshot(a, upload, super::me()).await;
             assert_eq!(again.expect("the same").id, job.id);
             world.ended(a, job.id).await;
         }
         let closed = Some(ErrorCode::SnapshotClosed);
         let late = world.part(a, upload, "Customer", (2, CSV), A.as_bytes());
         assert_eq!(code(late.await), closed);
-        assert_eq!(code(world.node.abort_snapshot(a, upload).await), closed);
+        assert_eq!(
+            code(world.node.abort_snapshot(a, upload, super::me()).await),
+            closed
+        );
         assert_eq!(world.node.jobs(a, 10).await.expect("listed").len(), 1);
     });
 }
@@ -213,13 +223,16 @@ fn a_commit_while_a_part_is_finished_takes_it_or_refuses_it() {
         let sent = world.part(a, upload, "Customer", (1, CSV), A.as_bytes());
         sent.await.expect("taken");
         let name = EntityName::parse("Customer").expect("name");
-        let part = world.node.open_part(a, upload, name, 2, CSV).await;
+        let part = world
+            .node
+            .open_part(a, upload, name, 2, CSV, super::me())
+            .await;
         let mut part = part.expect("opened");
         let more = format!("{HEADER}b,Bergen,1,kb,\n");
         part.write(more.as_bytes()).expect("written");
         // The commit is on its way, and the part comes behind it.
         world.kv.commits.close();
-        let commit = begun(world.node.commit_snapshot(a, upload)).await;
+        let commit = begun(world.node.commit_snapshot(a, upload, super::me())).await;
         world.kv.commits.somebody_waits().await;
         let finish = tokio::task::spawn_blocking(move || part.finish());
         world.kv.commits.reopen();
@@ -228,7 +241,7 @@ fn a_commit_while_a_part_is_finished_takes_it_or_refuses_it() {
         assert_eq!(late, Some(ErrorCode::SnapshotClosed));
         let job = world.ended(a, job.id).await;
         assert_eq!(job.report.expect("a report").rows_read, 1);
-        let again = world.node.commit_snapshot(a, upload).await;
+        let again = world.node.commit_snapshot(a, upload, super::me()).await;
         assert_eq!(again.expect("the same").id, job.id);
         assert_eq!(files(&world).len(), 0);
     });
@@ -243,9 +256,16 @@ fn an_aborted_upload_is_gone() {
         let sent = world.part(a, upload, "Customer", (1, CSV), A.as_bytes());
         sent.await.expect("taken");
         let name = EntityName::parse("Customer").expect("name");
-        let part = world.node.open_part(a, upload, name, 2, CSV).await;
+        let part = world
+            .node
+            .open_part(a, upload, name, 2, CSV, super::me())
+            .await;
         let part = part.expect("opened");
-        world.node.abort_snapshot(a, upload).await.expect("aborted");
+        world
+            .node
+            .abort_snapshot(a, upload, super::me())
+            .await
+            .expect("aborted");
         assert_eq!(files(&world).len(), 0);
         let gone = ErrorCode::SnapshotNotFound;
         let late = tokio::task::spawn_blocking(move || part.finish());
@@ -253,12 +273,18 @@ fn an_aborted_upload_is_gone() {
         let late = world.part(a, upload, "Customer", (1, CSV), A.as_bytes());
         assert_eq!(code(late.await), Some(gone));
         assert_eq!(
-            code(world.node.commit_snapshot(a, upload).await),
+            code(world.node.commit_snapshot(a, upload, super::me()).await),
             Some(gone)
         );
-        assert_eq!(code(world.node.abort_snapshot(a, upload).await), Some(gone));
+        assert_eq!(
+            code(world.node.abort_snapshot(a, upload, super::me()).await),
+            Some(gone)
+        );
         let other = SnapshotId(uuid::Uuid::from_u128(7));
-        assert_eq!(code(world.node.commit_snapshot(a, other).await), Some(gone));
+        assert_eq!(
+            code(world.node.commit_snapshot(a, other, super::me()).await),
+            Some(gone)
+        );
     });
 }
 
@@ -310,13 +336,17 @@ fn open_uploads_are_limited() {
         let open = || {
             world
                 .node
-                .open_snapshot(a, manifest(noon(), vec![customers()]))
+                .open_snapshot(a, manifest(noon(), vec![customers()]), super::me())
         };
         let error = refused(open().await);
         assert_eq!(error.code, ErrorCode::Overloaded);
         assert_eq!(error.target.as_deref(), Some("uploadsOpen"));
         opened(&world, b, vec![customers()]).await;
-        world.node.abort_snapshot(a, first).await.expect("aborted");
+        world
+            .node
+            .abort_snapshot(a, first, super::me())
+            .await
+            .expect("aborted");
         open().await.expect("there is room");
         assert_eq!(code(open().await), Some(ErrorCode::Overloaded));
         world.wait(seconds(24 * 3600));
@@ -345,7 +375,7 @@ fn an_entity_without_attributes_takes_those_that_it_had() {
         sent.await.expect("taken");
         let job = world
             .node
-            .commit_snapshot(a, upload)
+            .commit_snapshot(a, upload, super::me())
             .await
             .expect("committed");
         assert_eq!(world.ended(a, job.id).await.error, None);
@@ -359,7 +389,7 @@ fn an_entity_without_attributes_takes_those_that_it_had() {
             let sent = world.part(a, upload, entity, (1, CSV), content.as_bytes());
             sent.await.expect("taken");
         }
-        let error = refused(world.node.commit_snapshot(a, upload).await);
+        let error = refused(world.node.commit_snapshot(a, upload, super::me()).await);
         let told: Vec<_> = error.details.iter().map(|told| &told.target).collect();
         assert_eq!(told, ["entities[1].attributes"]);
         // Its part is no Parquet file, whatever it is called.
@@ -371,7 +401,7 @@ fn an_entity_without_attributes_takes_those_that_it_had() {
             b"PAR1, or not?",
         );
         sent.await.expect("taken");
-        let error = refused(world.node.commit_snapshot(a, upload).await);
+        let error = refused(world.node.commit_snapshot(a, upload, super::me()).await);
         assert_eq!(error.details[0].target, "entities[1].attributes");
         let why = &error.details[0].message;
         assert!(why.contains("part 1: the Parquet file is corrupt"), "{why}");

@@ -143,19 +143,22 @@ impl World {
             name: InstanceName::parse("Contoso").expect("name"),
             instance_type: InstanceType::Sandbox,
             copy_of: None,
-            by: "tests".to_owned(),
+            by: super::me(),
         };
         self.node.create_instance(new).await.expect("created").id
     }
 
     pub(super) async fn configure_orders(&self, id: InstanceId) {
-        let answer = self.node.set_activities(id, orders_shown()).await;
+        let answer = self
+            .node
+            .set_activities(id, orders_shown(), super::me())
+            .await;
         answer.expect("configured");
     }
 
     pub(super) async fn open(&self, id: InstanceId, manifest: Manifest) -> SnapshotId {
         self.node
-            .open_snapshot(id, manifest)
+            .open_snapshot(id, manifest, super::me())
             .await
             .expect("opened")
             .id
@@ -170,7 +173,9 @@ impl World {
         content: &[u8],
     ) -> Result<(), CallError> {
         let entity = EntityName::parse(entity).expect("name");
-        let part = self.node.open_part(id, upload, entity, number, format);
+        let part = self
+            .node
+            .open_part(id, upload, entity, number, format, super::me());
         let mut part = part.await?;
         part.write(content)?;
         part.finish()
@@ -203,7 +208,7 @@ impl World {
                 sent.await.expect("taken");
             }
         }
-        let job = self.node.commit_snapshot(id, upload).await;
+        let job = self.node.commit_snapshot(id, upload, super::me()).await;
         job.expect("committed")
     }
 

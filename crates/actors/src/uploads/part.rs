@@ -14,7 +14,9 @@ use sanntid_store::{
     Health,
     catalog::{self, PartEncoding, PartRecord},
 };
-use sanntid_types::{EntityName, Error, ErrorCode, Incarnation, InstanceId, SnapshotId};
+use sanntid_types::{
+    Actor, AuditNote, EntityName, Error, ErrorCode, Incarnation, InstanceId, SnapshotId,
+};
 
 use super::{expiry::remove_file, open_record};
 use crate::{
@@ -33,8 +35,8 @@ impl Shared {
         id: InstanceId,
         upload: SnapshotId,
         entity: &EntityName,
-        number: u32,
-        format: PartFormat,
+        (number, format): (u32, PartFormat),
+        by: Actor,
     ) -> Result<Box<dyn PartSink>, CallError> {
         let incarnation = self.record_of(id)?.incarnation;
         let snapshot = self.kv.snapshot().map_err(|error| refusal(&error))?;
@@ -69,6 +71,7 @@ impl Shared {
             id,
             incarnation,
             upload,
+            by,
             record: PartRecord {
                 entity: known.name.clone(),
                 number,
@@ -102,6 +105,7 @@ struct Part {
     id: InstanceId,
     incarnation: Incarnation,
     upload: SnapshotId,
+    by: Actor,
     record: PartRecord,
     path: PathBuf,
     hasher: blake3::Hasher,
@@ -129,6 +133,7 @@ impl PartSink for Part {
         self.record.hash = self.hasher.finalize().to_hex().to_string();
         let (shared, id) = (Arc::clone(&self.shared), self.id);
         let (incarnation, upload, record) = (self.incarnation, self.upload, self.record.clone());
+        let by = self.by.clone();
         let named = self.shared.wait_for(async move {
             let parts_max = shared.config.upload_parts_max;
             let decide = move |change: &mut Change<'_>| {
@@ -136,7 +141,9 @@ impl PartSink for Part {
                     return Err(not_found(change.state.instance));
                 }
                 // What was aborted meanwhile can't be synced: that it is gone is what to say.
+                let note = noted(upload, &record);
                 let replaced = name_part(change, upload, record, parts_max);
+                change.note(by, note)?;
                 replaced.and_then(|replaced| synced.map(|()| replaced))
             };
             shared.change(id, decide).await
@@ -199,6 +206,14 @@ fn name_part(
     record.parts.push(part);
     catalog::put_upload(&mut change.batch, incarnation, &record);
     Ok(replaced)
+}
+
+fn noted(upload: SnapshotId, part: &PartRecord) -> AuditNote {
+    AuditNote::of(upload)
+        .with("entity", &part.entity)
+        .with("part", part.number)
+        .with("bytes", part.bytes)
+        .with("hash", &part.hash)
 }
 
 fn encoding(format: PartFormat) -> PartEncoding {

@@ -45,7 +45,7 @@ fn an_instance_is_created_with_what_the_published_client_sends() {
         .unwrap()
         .pop()
         .expect("an instance");
-    assert_eq!((new.id, new.by.as_str()), (None, "administrator"));
+    assert_eq!((new.id, new.by.name.as_str()), (None, "administrator"));
 
     let id = "0d9f7a3c-5f1e-4f57-8a39-6a4a1c3e5b02";
     let with_id = json!({"instanceMetadata": {

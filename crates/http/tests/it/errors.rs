@@ -9,7 +9,7 @@ use crate::client::{Call, parse};
 use crate::server::{Running, at};
 
 /// Every code with its status.
-const STATUSES: [(ErrorCode, u16); 42] = [
+const STATUSES: [(ErrorCode, u16); 46] = [
     (ErrorCode::InvalidArgument, 400),
     (ErrorCode::InvalidBody, 400),
     (ErrorCode::InvalidField, 400),
@@ -44,13 +44,17 @@ const STATUSES: [(ErrorCode, u16); 42] = [
     (ErrorCode::Cancelled, 409),
     (ErrorCode::ETagMismatch, 412),
     (ErrorCode::BodyTooLarge, 413),
+    (ErrorCode::UriTooLong, 414),
+    (ErrorCode::HeadersTooLarge, 431),
     (ErrorCode::UnsupportedContentType, 415),
+    (ErrorCode::LimitExceeded, 429),
     (ErrorCode::NotServed, 501),
     (ErrorCode::Overloaded, 503),
     (ErrorCode::DiskFull, 503),
     (ErrorCode::ClockJumped, 503),
     (ErrorCode::StorePoisoned, 503),
     (ErrorCode::TenantUnavailable, 503),
+    (ErrorCode::IdentityUnavailable, 503),
     (ErrorCode::Internal, 500),
 ];
 
@@ -92,12 +96,12 @@ fn every_code_has_its_status_and_the_shape_of_both_readers() {
             .and_then(|secs| secs.parse::<u32>().ok());
         assert_eq!(
             retry.is_some_and(|secs| secs > 0),
-            status == 503,
+            matches!(status, 429 | 503),
             "{code:?}"
         );
         assert_eq!(
             answer.header("sanntid-limit").is_some(),
-            status == 503,
+            matches!(status, 429 | 503),
             "{code:?}"
         );
         let bearer = answer.header("www-authenticate");

@@ -32,7 +32,7 @@ impl RowFile for Counted {
 }
 
 /// The body of an answer in chunks.
-fn body(answer: &[u8]) -> (String, String) {
+pub(crate) fn body(answer: &[u8]) -> (String, String) {
     let text = String::from_utf8_lossy(answer).into_owned();
     let (head, chunks) = text.split_once("\r\n\r\n").expect("a head");
     let mut whole = String::new();

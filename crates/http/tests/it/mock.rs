@@ -3,15 +3,16 @@
 use std::sync::{Arc, Mutex};
 
 use sanntid_engine::{
-    ActivitiesAnswer, AppendAnswer, AppendCall, ArrivedPart, CallError, ClockState, JobRequest,
-    Later, NewInstance, OpenSnapshot, PartFormat, PartSink, PatchAnswer, PatchCall, Readiness,
-    Reading, Snapshot, SnapshotState, TenantState, Tenants, WriteCall, Written,
+    ActivitiesAnswer, AppendAnswer, AppendCall, ArrivedPart, AuditLog, AuditQuery, CallError,
+    ClockState, Erased, JobRequest, Later, NewInstance, OpenSnapshot, PartFormat, PartSink,
+    PatchAnswer, PatchCall, Readiness, Reading, RefusedAttempt, Snapshot, SnapshotState,
+    TenantState, Tenants, WriteCall, Written,
 };
 use sanntid_types::{
-    ActivityConfig, ActivityState, ClearedField, DataSource, DataSourceId, DataSourceSpec, DryRun,
-    EntityName, Error, ErrorCode, InstanceId, InstanceInfo, InstanceName, InstanceType, Job, JobId,
-    JobKind, JobStatus, Manifest, RejectionKind, RowRejection, Schedule, ScheduleId, Settings,
-    SimulationRequest, SnapshotId, SourceState, Timezone,
+    ActivityConfig, ActivityState, Actor, ClearedField, DataSource, DataSourceId, DataSourceSpec,
+    DryRun, EntityName, Error, ErrorCode, InstanceAccess, InstanceId, InstanceInfo, InstanceName,
+    InstanceType, Job, JobId, JobKind, JobStatus, Manifest, ProfileId, RejectionKind, RowRejection,
+    Schedule, ScheduleId, Settings, SimulationRequest, SnapshotId, SourceState, Timezone,
 };
 
 use crate::stored::{Gate, Stored, activity, at, instance, job, loaded, profile_id, source};
@@ -34,6 +35,12 @@ pub(crate) struct Mock {
     pub(crate) append: Mutex<AppendAnswer>,
     pub(crate) job: Mutex<Job>,
     pub(crate) reproject: Mutex<bool>,
+    /// Who may do what in the instance.
+    pub(crate) access: Mutex<InstanceAccess>,
+    /// What was refused.
+    pub(crate) refused: Mutex<Vec<RefusedAttempt>>,
+    /// What was asked of logs.
+    pub(crate) audit: Mutex<Vec<(AuditLog, AuditQuery)>>,
 }
 
 impl Mock {
@@ -62,6 +69,9 @@ impl Mock {
             }),
             job: Mutex::new(job()),
             reproject: Mutex::new(false),
+            access: Mutex::default(),
+            refused: Mutex::default(),
+            audit: Mutex::default(),
         }
     }
 
@@ -73,7 +83,7 @@ impl Mock {
         self.calls.lock().unwrap().clone()
     }
 
-    fn answer<T: Send + 'static>(
+    pub(crate) fn answer<T: Send + 'static>(
         &self,
         name: &str,
         of: Option<InstanceId>,
@@ -94,7 +104,7 @@ impl Mock {
         })
     }
 
-    fn info() -> InstanceInfo {
+    pub(crate) fn info() -> InstanceInfo {
         InstanceInfo {
             id: instance(),
             name: InstanceName::parse("Contoso").expect("a name"),
@@ -174,25 +184,25 @@ impl Tenants for Mock {
         &self,
         of: InstanceId,
         name: InstanceName,
-        by: String,
+        by: Actor,
     ) -> Later<'_, InstanceInfo> {
         let info = InstanceInfo {
             name,
-            updated_by: by,
+            updated_by: by.name,
             ..Self::info()
         };
         self.answer("rename_instance", Some(of), move || info)
     }
 
-    fn delete_instance(&self, of: InstanceId) -> Later<'_, ()> {
+    fn delete_instance(&self, of: InstanceId, _: Actor) -> Later<'_, ()> {
         self.answer("delete_instance", Some(of), || ())
     }
 
-    fn reset_instance(&self, of: InstanceId) -> Later<'_, ()> {
+    fn reset_instance(&self, of: InstanceId, _: Actor) -> Later<'_, ()> {
         self.answer("reset_instance", Some(of), || ())
     }
 
-    fn set_settings(&self, of: InstanceId, settings: Settings) -> Later<'_, Settings> {
+    fn set_settings(&self, of: InstanceId, settings: Settings, _: Actor) -> Later<'_, Settings> {
         self.tenant.lock().unwrap().settings = settings.clone();
         self.answer("set_settings", Some(of), move || settings)
     }
@@ -201,6 +211,7 @@ impl Tenants for Mock {
         &self,
         of: InstanceId,
         activities: Vec<ActivityConfig>,
+        _: Actor,
     ) -> Later<'_, ActivitiesAnswer> {
         self.tenant.lock().unwrap().activities = activities.clone();
         let reproject = *self.reproject.lock().unwrap();
@@ -214,7 +225,7 @@ impl Tenants for Mock {
         })
     }
 
-    fn open_snapshot(&self, of: InstanceId, manifest: Manifest) -> Later<'_, Snapshot> {
+    fn open_snapshot(&self, of: InstanceId, manifest: Manifest, _: Actor) -> Later<'_, Snapshot> {
         self.manifests.lock().unwrap().push(manifest);
         self.answer("open_snapshot", Some(of), || Snapshot {
             id: SnapshotId(uuid::Uuid::from_u128(7)),
@@ -230,6 +241,7 @@ impl Tenants for Mock {
         entity: EntityName,
         part: u32,
         format: PartFormat,
+        _: Actor,
     ) -> Later<'_, Box<dyn PartSink>> {
         let parts = Arc::clone(&self.parts);
         let name = format!("open_part {snapshot} {entity} {part} {format:?}");
@@ -264,7 +276,7 @@ impl Tenants for Mock {
         })
     }
 
-    fn commit_snapshot(&self, of: InstanceId, snapshot: SnapshotId) -> Later<'_, Job> {
+    fn commit_snapshot(&self, of: InstanceId, snapshot: SnapshotId, _: Actor) -> Later<'_, Job> {
         let job = self.job.lock().unwrap().clone();
         self.answer(
             &format!("commit_snapshot {snapshot}"),
@@ -273,7 +285,7 @@ impl Tenants for Mock {
         )
     }
 
-    fn abort_snapshot(&self, of: InstanceId, snapshot: SnapshotId) -> Later<'_, ()> {
+    fn abort_snapshot(&self, of: InstanceId, snapshot: SnapshotId, _: Actor) -> Later<'_, ()> {
         self.answer(&format!("abort_snapshot {snapshot}"), Some(of), || ())
     }
 
@@ -287,6 +299,7 @@ impl Tenants for Mock {
         &self,
         of: InstanceId,
         spec: DataSourceSpec,
+        _: Actor,
     ) -> Later<'_, (DataSource, SourceState)> {
         let name = format!("put_data_source {} {}", spec.friendly_name, spec.location);
         self.answer(&name, Some(of), move || {
@@ -301,7 +314,7 @@ impl Tenants for Mock {
         })
     }
 
-    fn delete_data_source(&self, of: InstanceId, id: DataSourceId) -> Later<'_, ()> {
+    fn delete_data_source(&self, of: InstanceId, id: DataSourceId, _: Actor) -> Later<'_, ()> {
         self.answer(&format!("delete_data_source {id}"), Some(of), || ())
     }
 
@@ -309,7 +322,12 @@ impl Tenants for Mock {
         self.answer("schedules", Some(of), || vec![schedule()])
     }
 
-    fn put_schedules(&self, of: InstanceId, schedules: Vec<Schedule>) -> Later<'_, Vec<Schedule>> {
+    fn put_schedules(
+        &self,
+        of: InstanceId,
+        schedules: Vec<Schedule>,
+        _: Actor,
+    ) -> Later<'_, Vec<Schedule>> {
         self.answer(
             &format!("put_schedules {schedules:?}"),
             Some(of),
@@ -317,7 +335,7 @@ impl Tenants for Mock {
         )
     }
 
-    fn delete_schedule(&self, of: InstanceId, id: ScheduleId) -> Later<'_, ()> {
+    fn delete_schedule(&self, of: InstanceId, id: ScheduleId, _: Actor) -> Later<'_, ()> {
         self.answer(&format!("delete_schedule {id}"), Some(of), || ())
     }
 
@@ -330,12 +348,23 @@ impl Tenants for Mock {
         })
     }
 
-    fn submit_job(&self, of: InstanceId, request: JobRequest) -> Later<'_, Job> {
+    fn erase(&self, of: InstanceId, profile: ProfileId, by: Actor) -> Later<'_, Erased> {
+        let erased = Erased {
+            profile: profile.clone(),
+            overlay_fields: 2,
+            activities: 3,
+            rejections: 1,
+        };
+        let call = format!("erase {profile} by {}", by.name);
+        self.answer(&call, Some(of), move || erased)
+    }
+
+    fn submit_job(&self, of: InstanceId, request: JobRequest, _: Actor) -> Later<'_, Job> {
         let job = self.job.lock().unwrap().clone();
         self.answer(&format!("submit_job {request:?}"), Some(of), move || job)
     }
 
-    fn simulate(&self, of: InstanceId, request: SimulationRequest) -> Later<'_, Job> {
+    fn simulate(&self, of: InstanceId, request: SimulationRequest, _: Actor) -> Later<'_, Job> {
         let job = self.job.lock().unwrap().clone();
         self.answer(&format!("simulate {request:?}"), Some(of), move || job)
     }
@@ -380,7 +409,7 @@ impl Tenants for Mock {
         })
     }
 
-    fn cancel_job(&self, of: InstanceId, id: JobId) -> Later<'_, Job> {
+    fn cancel_job(&self, of: InstanceId, id: JobId, _: Actor) -> Later<'_, Job> {
         let job = Job {
             status: JobStatus::Aborted,
             ..self.job.lock().unwrap().clone()
@@ -396,9 +425,10 @@ impl Tenants for Mock {
         *self.clock.lock().unwrap()
     }
 
-    fn confirm_clock(&self) -> ClockState {
+    fn confirm_clock(&self, _: Actor) -> Later<'_, ClockState> {
         self.clock.lock().unwrap().is_trusted = true;
-        self.clock()
+        let clock = self.clock();
+        self.answer("confirm_clock", None, move || clock)
     }
 }
 

@@ -1,10 +1,12 @@
 //! Starts a server before a mock, and stops it.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
-use sanntid_http::{AdminKey, Config, Front, Stopper, serve};
+use sanntid_http::{AdminKey, Config, Front, Stopper, Tls, serve};
+use sanntid_types::{Clock, Instant, Limits};
 
 use crate::client::{Answer, Call, INSTANCE, KEY};
 use crate::mock::Mock;
@@ -23,17 +25,43 @@ impl Running {
     }
 
     pub(crate) fn with(config: Config) -> Self {
+        let limits = Limits {
+            // The clock stands, and some tests try many keys.
+            failed_attempts_per_second: 10_000,
+            ..Limits::default()
+        };
+        Self::limited(config, limits, Hand::new())
+    }
+
+    /// Starts one with limits, counted by a clock that stands until it is told to go on.
+    pub(crate) fn limited(config: Config, limits: Limits, clock: Arc<Hand>) -> Self {
+        Self::launch(config, limits, clock, None)
+    }
+
+    /// Starts one that speaks nothing but TLS.
+    pub(crate) fn secured(config: Config, tls: Tls) -> Self {
+        Self::launch(config, Limits::default(), Hand::new(), Some(tls))
+    }
+
+    fn launch(config: Config, limits: Limits, clock: Arc<Hand>, tls: Option<Tls>) -> Self {
         let mock = Arc::new(Mock::new());
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let tenants: Arc<Mock> = Arc::clone(&mock);
+        let (tenants, access): (Arc<Mock>, Arc<Mock>) = (Arc::clone(&mock), Arc::clone(&mock));
+        let audit = Arc::clone(&mock);
         let (started, starting) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             let front = Front {
                 tenants,
+                access,
+                audit,
                 keys: AdminKey::new(KEY),
+                tokens: None,
                 metrics: Arc::new(|| "sanntid_up 1\n".to_owned()),
                 parquet: crate::exports::write,
+                tls,
+                clock,
+                limits,
                 config: Config {
                     workers: 1,
                     ..config
@@ -83,6 +111,25 @@ impl Drop for Running {
                 panic!("the server ended badly");
             }
         }
+    }
+}
+
+/// A clock that is moved by hand.
+pub(crate) struct Hand(AtomicI64);
+
+impl Hand {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(1_700_000_000_000)))
+    }
+
+    pub(crate) fn advance(&self, millis: i64) {
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Hand {
+    fn now(&self) -> Instant {
+        Instant::from_millis(self.0.load(Ordering::SeqCst))
     }
 }
 

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Context;
+use crate::api::Instance;
 use crate::cli::{ExportArgs, ExportFormat};
 use crate::client::segment;
 use crate::output::note;
@@ -19,13 +20,18 @@ pub(super) fn run(context: &Context, arguments: &ExportArgs) -> anyhow::Result<(
         ExportFormat::Parquet => "parquet",
     };
     let below = format!("/exports/{}?format={format}", segment(&arguments.entity));
+    download(&instance, &below, arguments.out.as_deref())
+}
+
+/// Writes the answer of a route into a file or the standard output.
+pub(super) fn download(instance: &Instance, below: &str, out: Option<&Path>) -> anyhow::Result<()> {
     let bar = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {bytes} {bytes_per_sec}") {
         bar.set_style(style);
     }
-    let Some(path) = &arguments.out else {
+    let Some(path) = out else {
         let mut out = BufWriter::new(io::stdout().lock());
-        instance.download(&below, &mut out)?;
+        instance.download(below, &mut out)?;
         return Ok(out.flush()?);
     };
     // What is cut off must not look like an export: it gets its name when it is whole.
@@ -36,7 +42,7 @@ pub(super) fn run(context: &Context, arguments: &ExportArgs) -> anyhow::Result<(
         .map_err(anyhow::Error::from)
         .and_then(|file| {
             let mut out = bar.wrap_write(file);
-            let bytes = instance.download(&below, &mut out)?;
+            let bytes = instance.download(below, &mut out)?;
             bar.finish_and_clear();
             out.flush()?;
             Ok(bytes)

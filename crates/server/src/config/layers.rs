@@ -10,7 +10,9 @@ use serde::Deserialize;
 use super::typed::Typed;
 use super::{Config, Environment};
 
-const SECTIONS: [&str; 5] = ["http", "store", "actors", "secrets", "log"];
+const SECTIONS: [&str; 7] = [
+    "http", "tls", "identity", "store", "actors", "secrets", "log",
+];
 /// The keys of a secret; of two that end alike the longer one comes first.
 const SECRET_KEYS: [&str; 9] = [
     "secret_access_key",

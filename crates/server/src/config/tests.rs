@@ -92,7 +92,7 @@ fn a_bad_layer_is_refused_with_its_key_and_where_it_was_set() {
             "[stor]\na = 1",
             &[],
             &[],
-            &["stor: unknown key", "http, store, actors, secrets, log"],
+            &["stor: unknown key", "store, actors, secrets"],
         ),
         (
             "",
@@ -181,6 +181,11 @@ fn only_loopback_needs_no_word_about_tls() {
             assert!(message.contains("--insecure-listen"), "{message}");
         }
         assert!(load(None, &[], &[&set, "insecure_listen=true"]).is_ok());
+        let tls = ["tls.certificate=/c.pem", "tls.key=/k.pem"];
+        assert!(
+            load(None, &[], &[&set, tls[0], tls[1]]).is_ok(),
+            "nobody can listen in"
+        );
     }
 }
 
@@ -227,13 +232,27 @@ fn every_documented_default_is_the_default() {
 #[test]
 fn every_key_is_documented_and_no_other() {
     let mut known: Vec<String> = Vec::new();
-    for section in ["", "http.", "store.", "actors.", "log."] {
+    for section in [
+        "",
+        "http.",
+        "tls.",
+        "identity.",
+        "store.",
+        "actors.",
+        "limits.",
+        "log.",
+    ] {
         let message = load(None, &[], &[&format!("{section}unknown=1")]).unwrap_err();
         let (_, listed) = message.split_once("known here: ").unwrap();
         let (listed, _) = listed.split_once(" (set by").unwrap();
         known.extend(listed.split(", ").map(|key| format!("{section}{key}")));
     }
-    known.retain(|key| !["http", "store", "actors", "secrets", "log"].contains(&key.as_str()));
+    known.retain(|key| {
+        ![
+            "http", "tls", "identity", "store", "actors", "secrets", "limits", "log",
+        ]
+        .contains(&key.as_str())
+    });
     known.sort();
     let mut documented: Vec<String> = documented().into_iter().map(|(key, _)| key).collect();
     documented.sort();

@@ -1,6 +1,8 @@
 //! Tests of the binary as a child process, and of its client against a server that misbehaves.
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod bench;
 #[cfg(test)]
 mod bulk;
@@ -16,3 +18,5 @@ mod demo;
 mod life;
 #[cfg(test)]
 mod quiet;
+#[cfg(test)]
+mod tls;

@@ -24,6 +24,19 @@ fn status_of(server: &Server, method: &str, path: &str, head: &str, body: &[u8])
 }
 
 #[test]
+fn a_head_that_the_decoder_can_not_bear_leaves_the_log_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let long = format!("{}: y\r\n", "x".repeat(70_000));
+    assert_eq!(status_of(&server, "GET", "/healthz", &long, b""), "");
+    let good = status_of(&server, "GET", "/healthz", "", b"");
+    assert_eq!(good, "HTTP/1.1 200 OK");
+    server.signal(Signal::TERM);
+    let (status, errors) = server.wait(STEP_MAX);
+    assert_eq!((status.code(), errors.as_str()), (Some(0), ""));
+}
+
+#[test]
 fn bad_requests_leave_no_warning_in_the_log() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());

@@ -31,7 +31,7 @@ use self::storage::{Storage, refusal};
 use crate::parquet_guard::caught;
 use crate::parquet_rows::ParquetRows;
 use crate::place::Place;
-use crate::{Error, FILES_MAX};
+use crate::{Error, FILES_MAX, Patience};
 
 /// How many bytes of a table's log are read at most.
 pub const LOG_BYTES_MAX: u64 = 512 * 1024 * 1024;
@@ -151,8 +151,12 @@ impl TableFile {
     ///
     /// # Errors
     /// As [`ParquetRows::open`]; the file is not there, or not as the log says.
-    pub(crate) fn rows(&self, schema: &EntitySchema) -> Result<ParquetRows, Error> {
-        let content = self.storage.open_data(&self.name, self.bytes)?;
+    pub(crate) fn rows(
+        &self,
+        schema: &EntitySchema,
+        patience: &Patience,
+    ) -> Result<ParquetRows, Error> {
+        let content = self.storage.open_data(&self.name, self.bytes, patience)?;
         data::open(self, content, schema)
     }
 }

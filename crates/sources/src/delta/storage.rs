@@ -15,7 +15,7 @@ use url::Url;
 use super::batch::unsupported;
 use crate::content::Content;
 use crate::place::{Found, Place, check_inside};
-use crate::{Error, LOG_BYTES_MAX};
+use crate::{Error, LOG_BYTES_MAX, Patience};
 
 /// The address that a table has towards the library, whatever its real one is.
 const ROOT: &str = "table:///";
@@ -85,7 +85,12 @@ impl Storage {
     }
 
     /// Opens a data file, which must have the size that the log says.
-    pub(super) fn open_data(&self, name: &str, bytes: u64) -> Result<Content, Error> {
+    pub(super) fn open_data(
+        &self,
+        name: &str,
+        bytes: u64,
+        patience: &Patience,
+    ) -> Result<Content, Error> {
         let found = self.find(name)?.ok_or_else(|| Error::DeltaUnreadable {
             reason: "its log names this file, but there is none".to_owned(),
         })?;
@@ -94,7 +99,7 @@ impl Storage {
             let reason = format!("this file has {found} bytes, its log says {bytes}");
             return Err(Error::DeltaUnreadable { reason });
         }
-        self.place.open(&found)
+        self.place.open(&found, patience)
     }
 
     /// Opens a file of the log, which counts towards the limit.
@@ -104,7 +109,7 @@ impl Storage {
             reason: format!("{name} does not exist"),
         })?;
         self.count(found.bytes)?;
-        let content = self.place.open(&found)?;
+        let content = self.place.open(&found, &Patience::none())?;
         Ok((name, content))
     }
 

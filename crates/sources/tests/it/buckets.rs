@@ -8,7 +8,7 @@ use std::time::Duration;
 use arrow_array::StringArray;
 use flate2::{Compression, write::GzEncoder};
 use sanntid_sources::{
-    BucketLimits, BucketSecret, Buckets, Error, Folder, Found, Place, StopCheck,
+    BucketLimits, BucketSecret, Buckets, Error, Folder, Found, Patience, Place, StopCheck,
 };
 use sanntid_types::{Location, Secret};
 
@@ -78,7 +78,10 @@ impl World {
 
     fn read(&self, found: &Found) -> Result<Vec<u8>, String> {
         let mut bytes = Vec::new();
-        let content = self.place.open(found).map_err(|error| error.to_string())?;
+        let content = self
+            .place
+            .open(found, &Patience::none())
+            .map_err(|error| error.to_string())?;
         let mut stream = content.stream(0);
         stream
             .read_to_end(&mut bytes)
@@ -398,7 +401,11 @@ fn no_more_is_read_ahead_than_may_be_held() {
     const BYTES: usize = 64 << 20;
     let world = World::new();
     let found = world.object(vec![b'x'; BYTES]);
-    let mut stream = world.place.open(&found).unwrap().stream(0);
+    let mut stream = world
+        .place
+        .open(&found, &Patience::none())
+        .unwrap()
+        .stream(0);
     let mut first = [0; 1];
     stream.read_exact(&mut first).unwrap();
     let shared = world.server.shared();

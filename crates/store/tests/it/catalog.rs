@@ -9,7 +9,10 @@ use sanntid_store::{
     FjallKv, Kv, Snapshot, WriteBatch,
     catalog::{self, TableState},
 };
-use sanntid_types::{Incarnation, Job, JobStatus, Position, RefreshClears, Settings, TableId};
+use sanntid_types::{
+    Assignment, Incarnation, InstanceAccess, Job, JobStatus, Position, PrincipalId, PrincipalType,
+    RefreshClears, Role, Settings, TableId,
+};
 
 use crate::{
     life,
@@ -278,5 +281,56 @@ fn uploads_read_back_until_they_are_removed() {
         );
         assert_eq!(all(kv, LIFE), [second]);
         assert_eq!(all(kv, OTHER), [first]);
+    });
+}
+
+#[test]
+fn the_instances_of_a_principal_are_those_whose_record_names_it() {
+    let named = |names: &[&str]| {
+        let given = |name: &&str| Assignment {
+            principal: PrincipalId::parse(name).expect("a principal"),
+            kind: PrincipalType::User,
+            roles: vec![Role::Viewer],
+        };
+        InstanceAccess {
+            assignments: names.iter().map(given).collect(),
+            ..InstanceAccess::default()
+        }
+    };
+    on_every_store(|kv| {
+        let none = InstanceAccess::default();
+        let (first, second) = (named(&["kari", "ola"]), named(&["kari", "kari2"]));
+        let [one, two] = [1, 2].map(instance_id);
+        commit(kv, |batch| {
+            catalog::put_access(batch, two, &none, &second);
+            catalog::put_access(batch, one, &none, &first);
+        });
+        let of = |name: &str| {
+            let name = PrincipalId::parse(name).expect("a principal");
+            read(kv, |snapshot| {
+                catalog::instances_of(snapshot, &name).unwrap()
+            })
+        };
+        assert_eq!(
+            (of("kari"), of("ola"), of("kari2")),
+            (vec![one, two], vec![one], vec![two])
+        );
+        assert_eq!((of("kar"), of("Kari")), (vec![], vec![]));
+        read(kv, |snapshot| {
+            assert_eq!(catalog::access(snapshot, one).unwrap(), Some(first.clone()));
+        });
+        let changed = named(&["kari", "per"]);
+        commit(kv, |batch| {
+            catalog::put_access(batch, one, &first, &changed);
+            catalog::remove_access(batch, two, &second);
+        });
+        assert_eq!(
+            (of("kari"), of("ola"), of("per")),
+            (vec![one], vec![], vec![one])
+        );
+        assert_eq!(of("kari2"), vec![]);
+        read(kv, |snapshot| {
+            assert_eq!(catalog::access(snapshot, two).unwrap(), None)
+        });
     });
 }

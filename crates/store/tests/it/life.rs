@@ -74,7 +74,11 @@ pub(crate) fn instance(incarnation: Incarnation) -> catalog::InstanceRecord {
         updated_at: at(1),
         updated_by: "é".to_owned(),
     };
-    catalog::InstanceRecord { info, incarnation }
+    catalog::InstanceRecord {
+        info,
+        incarnation,
+        log: None,
+    }
 }
 
 /// Reads a sample from JSON: what a job reports grows, and old records lack the new fields.

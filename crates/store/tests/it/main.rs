@@ -3,6 +3,7 @@
 //! Must not sleep: a test waits for what it is about, never for time.
 
 mod absorbed;
+mod audit;
 mod catalog;
 mod conformance;
 mod corrupt;
