@@ -1,41 +1,19 @@
 //! Owns `during`: what callers feel of a refresh that runs meanwhile.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
-use std::thread;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::child::Server;
-use crate::load::Latencies;
-use crate::load::open::{self, Pace, latencies};
-use crate::load::pick::Pick;
-use crate::load::work::{Kind, Requests};
-use crate::report::rounded;
+use crate::load::open::Pace;
 use crate::site::Site;
 use crate::source::{Size, Source};
-use crate::timer::{median, spread};
+use crate::turns::{self, Both};
 use crate::{Bench, Error, Report, api, data, loaded};
 
 /// After a load was ended, before the next measurement without one.
 const SETTLE: Duration = Duration::from_secs(3);
-const PERCENTS: [f64; 3] = [50.0, 99.0, 99.9];
-const KINDS: [&str; 2] = ["PATCH", "GET"];
-
-const EACH: [&str; 8] = [
-    "round", "refresh", "request", "answers", "p50", "p99", "p99.9", "worst",
-];
-const RATIOS: [&str; 7] = [
-    "request",
-    "percentile",
-    "withoutMs",
-    "withMs",
-    "ratio",
-    "from",
-    "to",
-];
-
 /// What `during` is told.
 #[derive(Clone, Debug)]
 pub struct DuringOptions {
@@ -49,9 +27,6 @@ pub struct DuringOptions {
     pub connections: u32,
     pub folder: Option<PathBuf>,
 }
-
-/// Latencies of patches and reads, in the order of [`KINDS`].
-type Both = [Latencies; 2];
 
 /// Measures single patches and reads at a fixed rate, in turns with and without a refresh.
 ///
@@ -95,12 +70,7 @@ pub fn during(bench: &Bench<'_>, options: &DuringOptions) -> Result<Report, Erro
         rounds.push([without, with]);
     }
     server.process.stop()?;
-    report.table("latency in milliseconds, each round", &EACH, each(&rounds));
-    report.table(
-        "median of the rounds, with a refresh to without",
-        &RATIOS,
-        ratios(&rounds),
-    );
+    turns::tables(&mut report, "refresh", &rounds);
     if cut_short > 0 {
         report.remark(format!(
             "in {cut_short} of {} rounds the refresh was done before the measurement: use more \
@@ -118,28 +88,13 @@ fn measure(
     options: &DuringOptions,
     salt: u64,
 ) -> Result<Both, Error> {
-    let address = server.api.address;
-    let instances = [data::INSTANCE.to_owned()];
+    bench.check()?;
     let pace = Pace {
         per_second: options.rate,
         connections: options.connections,
     };
-    let run = |kind: Kind| {
-        let pick = Pick::Even(options.profiles);
-        let work = Requests::new(&server.api, kind, pick, &instances, salt);
-        let never = AtomicBool::new(false);
-        let span = Some(options.span);
-        open::run(address, pace, &work, bench.timer, &never, span).map(|found| latencies(&found))
-    };
-    bench.check()?;
-    thread::scope(|scope| {
-        let reader = scope.spawn(|| run(Kind::Read));
-        let patches = run(Kind::Patch)?;
-        let reads = reader
-            .join()
-            .map_err(|_| Error::unexpected("the reader crashed"))??;
-        Ok([patches, reads])
-    })
+    let asked = (data::INSTANCE, options.profiles);
+    turns::ask(bench, server, asked, (pace, options.span), salt)
 }
 
 fn wait_until_running(bench: &Bench<'_>, server: &Server, job: &str) -> Result<(), Error> {
@@ -166,44 +121,4 @@ fn end(bench: &Bench<'_>, server: &Server, job: &str) -> Result<(), Error> {
         bench.timer.wait(api::POLL);
     }
     Ok(())
-}
-
-fn each(rounds: &[[Both; 2]]) -> Vec<Value> {
-    let mut rows = Vec::new();
-    for (round, turns) in rounds.iter().enumerate() {
-        for (turn, both) in ["without", "with"].iter().zip(turns) {
-            for (kind, latencies) in KINDS.iter().zip(both) {
-                let percentile = |percent| rounded(latencies.percentile_ms(percent));
-                rows.push(json!({
-                    "round": round + 1, "refresh": turn, "request": kind,
-                    "answers": latencies.count(), "p50": percentile(50.0),
-                    "p99": percentile(99.0), "p99.9": percentile(99.9),
-                    "worst": rounded(latencies.worst_ms()),
-                }));
-            }
-        }
-    }
-    rows
-}
-
-fn ratios(rounds: &[[Both; 2]]) -> Vec<Value> {
-    let mut rows = Vec::new();
-    for (index, kind) in KINDS.iter().enumerate() {
-        for percent in PERCENTS {
-            let of = |both: &Both| {
-                both.get(index)
-                    .map_or(0.0, |found| found.percentile_ms(percent))
-            };
-            let without: Vec<f64> = rounds.iter().map(|[without, _]| of(without)).collect();
-            let with: Vec<f64> = rounds.iter().map(|[_, with]| of(with)).collect();
-            let ratios: Vec<f64> = with.iter().zip(&without).map(|(a, b)| a / b).collect();
-            let (low, high) = spread(&ratios);
-            rows.push(json!({
-                "request": kind, "percentile": percent, "withoutMs": rounded(median(&without)),
-                "withMs": rounded(median(&with)), "ratio": rounded(median(&ratios)),
-                "from": rounded(low), "to": rounded(high),
-            }));
-        }
-    }
-    rows
 }

@@ -13,6 +13,7 @@ mod contend;
 mod data;
 mod during;
 mod error;
+mod fairness;
 mod http;
 mod load;
 mod loaded;
@@ -27,6 +28,7 @@ mod store;
 mod switch;
 mod throughput;
 mod timer;
+mod turns;
 
 use std::path::PathBuf;
 
@@ -35,6 +37,7 @@ use sanntid_types::Clock;
 pub use bare::{BareOptions, bare_server};
 pub use during::{DuringOptions, during};
 pub use error::Error;
+pub use fairness::{FairnessOptions, fairness};
 pub use refresh::{RefreshOptions, refresh};
 pub use report::{Report, Table};
 pub use restart::{RestartOptions, restart};

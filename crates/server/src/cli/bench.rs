@@ -45,6 +45,8 @@ pub(crate) enum BenchCommand {
     },
     /// What callers feel of a refresh that runs meanwhile
     During(DuringArgs),
+    /// What callers of one instance feel of another at full load
+    Fairness(FairnessArgs),
     /// What goes through the front door, beside a bare server and other programs
     Api(ApiArgs),
     /// Serves the least that answers the same requests
@@ -99,6 +101,24 @@ pub(crate) struct DuringArgs {
     pub rate: u32,
     /// Connections that write, and as many that read
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub connections: u32,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct FairnessArgs {
+    /// Profiles of each of the two instances
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub profiles: u64,
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub rounds: u32,
+    /// How long each measurement lasts
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub seconds: u64,
+    /// Patches a second of the quiet instance, and as many reads
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub rate: u32,
+    /// Connections of the loud instance
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4_096))]
     pub connections: u32,
 }
 

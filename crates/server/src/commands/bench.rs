@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use sanntid_bench::{
-    ApiOptions, BareOptions, Bench, DuringOptions, Narrator, RefreshOptions, Report,
-    RestartOptions, SwitchOptions, Timer,
+    ApiOptions, BareOptions, Bench, DuringOptions, FairnessOptions, Narrator, RefreshOptions,
+    Report, RestartOptions, SwitchOptions, Timer,
 };
 use serde_json::Value;
 
@@ -92,6 +92,17 @@ fn measure(bench: &Bench<'_>, arguments: &BenchArgs) -> Result<Report, sanntid_b
                 folder,
             };
             sanntid_bench::during(bench, &options)
+        }
+        BenchCommand::Fairness(given) => {
+            let options = FairnessOptions {
+                profiles: given.profiles,
+                rounds: given.rounds,
+                span: Duration::from_secs(given.seconds),
+                rate: given.rate,
+                connections: given.connections,
+                folder,
+            };
+            sanntid_bench::fairness(bench, &options)
         }
         BenchCommand::Api(given) => sanntid_bench::api_load(bench, &api(given, folder)),
         BenchCommand::BareServer { .. } => Err(sanntid_bench::Error::Interrupted),

@@ -108,6 +108,23 @@ fn latencies_with_and_without_a_refresh_are_compared() {
 }
 
 #[test]
+fn latencies_alone_and_beside_a_loud_neighbour_are_compared() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let words = ["fairness", "--profiles", "200", "--rounds", "2"];
+    let more = ["--seconds", "1", "--rate", "40", "--connections", "4"];
+    let report = report(folder.path(), &[&words[..], &more].concat());
+    // Two rounds, alone and beside, patches and reads.
+    let each = rows(&report, 0);
+    assert_eq!(each.len(), 8);
+    assert!(each.iter().all(|row| row["answers"] == 40), "{each:?}");
+    let ratios = rows(&report, 1);
+    assert!(ratios.iter().all(|row| is_positive(&row["ratio"])));
+    let beside = rows(&report, 2);
+    assert_eq!(beside.len(), 2);
+    assert!(beside.iter().all(|row| is_positive(&row["perSecond"])));
+}
+
+#[test]
 fn every_workload_is_compared_with_the_bare_server() {
     let folder = tempfile::tempdir().expect("a folder");
     let words = [
